@@ -1,0 +1,247 @@
+"""Settings: `ringwatch.toml` and RINGWATCH_ environment variables, checked at start."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from schemas.rules import Rules
+
+DEFAULT_CONFIG = Path("ringwatch.toml")
+
+
+class ConfigurationError(Exception):
+    """A setting or register that can't be used; the text names the key or line and says what to write."""
+
+
+def _check_base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError("write the base as Twilio sees it, e.g. https://hooks.example.com")
+    return url.rstrip("/")
+
+
+def _check_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the largest port
+        raise ValueError("write HOST:PORT, e.g. 127.0.0.1:8080")
+    return address
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(_Section):
+    """What a request may measure at most."""
+
+    body_bytes: int = Field(65_536, ge=1_024, description="Bytes of a form body.")
+    events_body_bytes: int = Field(4_194_304, ge=1_024, description="Bytes of an Event Streams body.")
+    parameters: int = Field(256, ge=16, description="Parameters of a request.")
+    parameter_length: int = Field(16_384, ge=256, description="Characters of a parameter's name or value.")
+
+
+class Gather(_Section):
+    """Which key presses and words on a call are an opt-out."""
+
+    opt_out_digits: list[str] = Field(default=["9"], description="What a person keys in to opt out.")
+    opt_out_words: list[str] = Field(
+        default=[
+            "stop",
+            "stop calling",
+            "do not call",
+            "don't call",
+            "remove me",
+            "take me off",
+            "unsubscribe",
+            "opt out",
+        ],
+        description="Words or phrases in the recognised speech that opt a person out.",
+    )
+
+
+class Messaging(_Section):
+    """Which words in a message are an opt-out or an opt-in; Twilio's own list is the default."""
+
+    stop_words: list[str] = Field(
+        default=["STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"],
+        description="A message of just this word opts out, whatever its case.",
+    )
+    start_words: list[str] = Field(
+        default=["START", "UNSTOP"], description="A message of just this word opts back in to messages."
+    )
+
+
+class Assembly(_Section):
+    """How callbacks become calls."""
+
+    call_timeout_hours: float = Field(4.0, gt=0, description="Event time after which a silent call is closed, hours.")
+    remember_minutes: float = Field(
+        60.0, gt=0, description="How long an ended call is kept for late verdicts, minutes of event time."
+    )
+    count_child_legs: bool = Field(False, description="Whether legs made by <Dial> count as attempts of their own.")
+    future_tolerance_seconds: float = Field(
+        60.0, ge=0, description="How far past its receipt a Timestamp may lie before it counts as unusable, seconds."
+    )
+    past_tolerance_hours: float = Field(
+        24.0, gt=0, description="How long before its receipt a Timestamp may lie before it counts as unusable, hours."
+    )
+
+
+class History(_Section):
+    """How the DuckDB file is written."""
+
+    batch_rows: int = Field(20_000, ge=1, description="Records written in one transaction at most.")
+    flush_seconds: float = Field(1.0, gt=0, description="How long a record may wait to be written, seconds.")
+    query_seconds: float = Field(30.0, gt=0, description="How long a query over HTTP may run, seconds.")
+    query_rows: int = Field(100_000, ge=1, description="Rows that a query over HTTP may return.")
+
+
+class Settings(BaseSettings):
+    """All of ringwatch's settings.
+
+    A value comes from the environment (`RINGWATCH_DATA`, nested with two underscores: `RINGWATCH_LIMITS__BODY_BYTES`),
+    else from the configuration file, else from its default.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="RINGWATCH_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    data: Path = Field(Path("data"), description="Folder of the embedded log, the DuckDB file and everything else.")
+    broker: str = Field("", description="local:///PATH of the embedded log; empty is `log` in the data folder.")
+    http: Annotated[str, AfterValidator(_check_address)] = Field("127.0.0.1:8080", description="HOST:PORT to listen on.")
+    partitions: int = Field(4, ge=1, le=256, description="Partitions of every topic; fixed once the log exists.")
+    lateness_seconds: float = Field(120.0, ge=0, le=1_800, description="How late a fact may come and count, seconds.")
+    public_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(
+        None, description="The base URL that Twilio calls, e.g. https://hooks.example.com."
+    )
+    trusted_proxies: list[IPv4Network | IPv6Network] = Field(
+        default=[], description="Networks whose X-Forwarded-Proto and X-Forwarded-Host are believed."
+    )
+    accounts: dict[str, SecretStr] = Field(
+        default={}, description="Auth token by AccountSid, subaccounts with their own."
+    )
+    shared_keys: dict[str, SecretStr] = Field(
+        default={}, description="Secret by key id, for requests signed with a shared key (HMAC-SHA256)."
+    )
+    api_token: SecretStr | None = Field(
+        None, description="Bearer token of /v1 and /metrics; without it they answer loopback only."
+    )
+    register_file: Path | None = Field(None, description="CSV or TOML file of numbers and campaigns.")
+    limits: Limits = Limits()
+    gather: Gather = Gather()
+    messaging: Messaging = Messaging()
+    assembly: Assembly = Assembly()
+    history: History = History()
+    rules: Rules = Rules()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings names the parameters
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The command line first, then the environment, then the file that `toml_file` names."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def log_path(self) -> Path:
+        """The embedded log's file."""
+        if self.broker:
+            return Path(self.broker.removeprefix("local://"))
+        return self.data / "log"
+
+    @property
+    def history_path(self) -> Path:
+        """The DuckDB file."""
+        return self.data / "history.duckdb"
+
+    @property
+    def host(self) -> str:
+        """The address to listen on, without its port."""
+        return self.http.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0 lets the system choose."""
+        return int(self.http.rpartition(":")[2])
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """Read the settings, the command line's overrides on top.
+
+    Args:
+        config: the TOML file; without one, `ringwatch.toml` where it exists.
+        overrides: values by setting name; None means not given.
+
+    Raises:
+        ConfigurationError: a file or value that can't be used; the text names the key.
+    """
+    if config is not None and not config.is_file():
+        raise ConfigurationError(f"{config}: no such file; name an existing file with --config")
+    source = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
+
+    class _FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=source)
+
+    _refuse_unknown_variables()
+    given = {key: value for key, value in overrides.items() if value is not None}
+    try:
+        settings = _FromFile(**given)  # type: ignore[arg-type]  # pydantic checks each value
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from error
+    except (SettingsError, ValueError) as error:
+        raise ConfigurationError(f"{source or 'environment'}: {error}") from error
+    if not settings.broker.startswith("local://") and settings.broker:
+        raise ConfigurationError(f"broker: {settings.broker!r} is not supported; write local:///PATH or leave it out")
+    return settings
+
+
+# Variables of the test suite and the demo, which are not settings of the program.
+_NOT_SETTINGS = ("RINGWATCH_TEST_",)
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"RINGWATCH_{name}".upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        if not variable.startswith("RINGWATCH_") or variable.startswith(_NOT_SETTINGS):
+            continue
+        if variable.split("__", 1)[0].upper() not in known:
+            raise ConfigurationError(f"{variable}: no such setting; docs/settings.md lists them all")
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        hint = "no such setting; docs/settings.md lists them all" if problem["type"] == "extra_forbidden" else problem["msg"]
+        given = problem.get("input")
+        shown = "" if problem["type"] in {"extra_forbidden", "missing"} or isinstance(given, dict) else f" (got {given!r})"
+        lines.append(f"{key}: {hint}{shown}")
+    return "\n".join(lines)

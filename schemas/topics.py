@@ -1,0 +1,58 @@
+"""The topic registry: every topic's key, cleanup and retention."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from schemas.times import DAY
+
+
+class Cleanup(StrEnum):
+    """Kafka's cleanup.policy."""
+
+    DELETE = "delete"
+    COMPACT = "compact"
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic's contract.
+
+    Attributes:
+        name: its name in the log.
+        key: what its records are keyed by, for people.
+        cleanup: `delete` drops records past the retention, `compact` keeps the last record of a key.
+        retention: how long a record is kept at least, in milliseconds; None is for ever.
+    """
+
+    name: str
+    key: str
+    cleanup: Cleanup = Cleanup.DELETE
+    retention: int | None = 7 * DAY
+
+
+# A year of alerts and rejects is small, and an audit asks for them.
+_LONG = 365 * DAY
+
+CALLBACKS = Topic("callbacks", "CallSid")
+CALLS = Topic("calls", "the company's own number")
+CONTACTS = Topic("contacts", "the called party")
+CAMPAIGNS = Topic("campaigns", "campaign")
+ACCOUNTS = Topic("accounts", "AccountSid")
+OPTOUTS = Topic("optouts", "the person", Cleanup.COMPACT, None)
+ALERTS = Topic("alerts", "alert id", Cleanup.DELETE, _LONG)
+SUPPRESSIONS = Topic("suppressions", "kind:value", Cleanup.COMPACT, None)
+DEADLETTERS = Topic("deadletters", "none", Cleanup.DELETE, _LONG)
+
+TOPICS: tuple[Topic, ...] = (
+    CALLBACKS,
+    CALLS,
+    CONTACTS,
+    CAMPAIGNS,
+    ACCOUNTS,
+    OPTOUTS,
+    ALERTS,
+    SUPPRESSIONS,
+    DEADLETTERS,
+)
