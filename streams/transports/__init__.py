@@ -1,0 +1,1 @@
+"""How Faust reaches a log: slices, and the embedded local log."""

@@ -1,0 +1,306 @@
+"""Assembly: callbacks in, facts about calls out, each counted once.
+
+The stage keeps one state per CallSid and one per partition. The partition's state is written last: it says up to which
+offset all is done, and what the watermark was there, so that a replay after a crash closes the same calls at the same
+callbacks. A call's own state may be ahead of it; its own offset makes the replay a no-op.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import MutableMapping, Sequence
+from typing import Final
+
+import msgspec
+
+from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.callback import Callback, CallbackKind
+from schemas.log import NewRecord, Record
+from schemas.settings import Assembly
+from schemas.times import HOUR, MINUTE
+from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
+from schemas.wire import UnreadableRecordError
+from streams.agents.call import Known, Reading, campaign_of, event_time, merge, read
+from streams.agents.stage import Effects, PoisonError, StateChange, States
+
+_VERSION: Final = 1
+_PARTITION_KEY: Final = b"\x00partition:"  # no CallSid starts with a zero byte
+
+
+class CallState(msgspec.Struct, array_like=True):
+    """What is kept of a call between its callbacks.
+
+    Attributes:
+        partition: of `callbacks`, which its CallSid hashes to.
+        applied: offset of the last callback applied to it.
+        counted: whether windows and rules count the leg; None until the first fact decides.
+        revision: of the last fact; -1 before the first.
+        told: the call as the last fact told it; None before the first.
+    """
+
+    version: int = _VERSION
+    partition: int = 0
+    applied: int = -1
+    known: Known = msgspec.field(default_factory=Known)
+    counted: bool | None = None
+    revision: int = -1
+    ended: bool = False
+    told: Reading | None = None
+
+
+class PartitionState(msgspec.Struct, array_like=True):
+    """How far a partition of `callbacks` has been worked off, and its watermark there."""
+
+    version: int = _VERSION
+    applied: int = -1
+    watermark: int = 0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_call_decoder = msgspec.msgpack.Decoder(CallState)
+_partition_decoder = msgspec.msgpack.Decoder(PartitionState)
+
+
+class AssembleStage:
+    """Assemble calls from callbacks.
+
+    Args:
+        settings: timeouts, and which legs count.
+        data: the table's data.
+    """
+
+    name = "calls-in-progress"
+    sources: tuple[Topic, ...] = (CALLBACKS,)
+
+    def __init__(self, settings: Assembly, data: MutableMapping[bytes, bytes]) -> None:
+        self._call_timeout = round(settings.call_timeout_hours * HOUR)
+        self._remember = round(settings.remember_minutes * MINUTE)
+        self._count_child_legs = settings.count_child_legs
+        self._data = data
+        self._calls: States[CallState] = States(
+            data, decode=_call_decoder.decode, encode=_encoder.encode, create=lambda _key: CallState()
+        )
+        self._partitions: dict[int, PartitionState] = {}
+        self._deadlines: dict[int, list[tuple[int, bytes]]] | None = None
+        self._emissions: list[NewRecord] = []
+        self._timestamp = 0
+
+    def forget(self) -> None:
+        """Drop what was derived from the table's data."""
+        self._calls.abandon()
+        self._partitions.clear()
+        self._deadlines = None
+
+    def process(self, records: Sequence[Record]) -> Effects:
+        """Apply callbacks of one partition, in order of offset."""
+        if not records:
+            return Effects()
+        number = records[0].partition
+        self._emissions = []
+        partition = self._partition(number)
+        deadlines = self._deadlines_of(number)
+        applied, watermark = partition.applied, partition.watermark
+        for record in records:
+            if record.offset <= applied:
+                continue
+            try:
+                callback = Callback.decode(record.value or b"")
+                watermark = max(watermark, event_time(callback))
+                index = self._close_silent(number, record, watermark, deadlines)
+                if callback.kind is not CallbackKind.TICK:
+                    self._apply(callback, Origin(number, record.offset, index), record, watermark, deadlines)
+            except UnreadableRecordError as error:
+                self.forget()
+                raise PoisonError(record, str(error)) from error
+            except Exception as error:
+                self.forget()
+                raise PoisonError(record, f"assembly: {type(error).__name__}: {error}") from error
+            applied = record.offset
+        changes, removals = self._calls.flush(number)
+        # A rejected record at the end of a slice is done with too: its dead letter is among the emissions.
+        partition.applied, partition.watermark = max(applied, partition.applied), watermark
+        packed = _encoder.encode(partition)
+        key = _PARTITION_KEY + str(number).encode()
+        self._data[key] = packed
+        return Effects(self._emissions, [*changes, StateChange(number, key, packed), *removals])
+
+    def _partition(self, number: int) -> PartitionState:
+        found = self._partitions.get(number)
+        if found is None:
+            packed = self._data.get(_PARTITION_KEY + str(number).encode())
+            found = PartitionState() if packed is None else _partition_decoder.decode(packed)
+            self._partitions[number] = found
+        return found
+
+    def _deadlines_of(self, number: int) -> list[tuple[int, bytes]]:
+        if self._deadlines is None:
+            self._deadlines = {}
+            for key, packed in self._data.items():
+                if not key.startswith(_PARTITION_KEY):
+                    state = _call_decoder.decode(packed)
+                    self._deadlines.setdefault(state.partition, []).append((self._deadline(state), key))
+            for heap in self._deadlines.values():
+                heapq.heapify(heap)
+        return self._deadlines.setdefault(number, [])
+
+    def _deadline(self, state: CallState) -> int:
+        known = state.known
+        if known.closed_at is not None:
+            return max(known.closed_at, known.last_at) + self._remember
+        return known.last_at + (self._remember if state.ended else self._call_timeout)
+
+    def _close_silent(self, partition: int, record: Record, watermark: int, deadlines: list[tuple[int, bytes]]) -> int:
+        """Close or forget the calls whose time has come at this record; give the next free index of its facts."""
+        index = 0
+        ahead = []
+        while deadlines and deadlines[0][0] <= watermark:
+            _, key = heapq.heappop(deadlines)
+            state = self._calls.get(key)
+            if state is None:
+                continue
+            due = self._deadline(state)
+            if state.applied >= record.offset:
+                ahead.append((due, key))
+            elif due > watermark:
+                heapq.heappush(deadlines, (due, key))
+            elif state.ended or state.told is None:
+                self._calls.remove(key)
+            else:
+                state = self._calls.touch(key)
+                state.applied = record.offset
+                state.known.closed_at = due
+                index = self._tell(key.decode(), state, Origin(partition, record.offset, index), due, record.timestamp)
+                heapq.heappush(deadlines, (self._deadline(state), key))
+        for entry in ahead:
+            heapq.heappush(deadlines, entry)
+        return index
+
+    def _apply(
+        self,
+        callback: Callback,
+        origin: Origin,
+        record: Record,
+        watermark: int,
+        deadlines: list[tuple[int, bytes]],
+    ) -> None:
+        key = callback.call_sid.encode()
+        before = self._calls.get(key)
+        if before is not None and before.applied >= record.offset:
+            return
+        state = self._calls.touch(key)
+        if before is None:
+            state.partition = record.partition
+            if event_time(callback) < watermark - self._remember:
+                # Its call may have been counted and forgotten; the history takes it, the windows must not.
+                state.counted = False
+        state.applied = record.offset
+        merge(state.known, callback)
+        if before is None or state.known.closed_at is not None:
+            heapq.heappush(deadlines, (self._deadline(state), key))
+        was_ended = state.ended
+        self._tell(callback.call_sid, state, origin, event_time(callback), record.timestamp)
+        if state.ended and not was_ended:
+            # The deadline moved closer: from the call's timeout to the time an ended call is kept.
+            heapq.heappush(deadlines, (self._deadline(state), key))
+
+    def _tell(self, call_sid: str, state: CallState, origin: Origin, at: int, timestamp: int) -> int:
+        """Emit the facts that the call's present reading adds to the last one; give the next free index."""
+        known = state.known
+        if known.first_at is None or known.number is None:
+            return origin.index
+        reading = read(known)
+        if state.counted is None:
+            state.counted = self._counts(known)
+        told = state.told
+        index = origin.index
+        if told is None:
+            placed = Contribution(attempted_at=known.first_at)
+            self._emit(call_sid, state, FactKind.PLACED, origin, at, None, _as_placed(reading, placed), timestamp)
+            told = _as_placed(reading, placed)
+            index += 1
+        has_ended = reading.contribution.disposition is not None
+        if has_ended and not state.ended:
+            state.ended = True
+            where = Origin(origin.partition, origin.offset, index)
+            self._emit(call_sid, state, FactKind.ENDED, where, at, told.contribution, reading, timestamp)
+            told = reading
+            index += 1
+        elif reading.contribution != told.contribution or (state.ended and reading != told):
+            where = Origin(origin.partition, origin.offset, index)
+            self._emit(call_sid, state, FactKind.REVISED, where, at, told.contribution, reading, timestamp)
+            told = reading
+            index += 1
+        state.told = told
+        return index
+
+    def _counts(self, known: Known) -> bool:
+        if known.direction is Direction.OUTBOUND_API:
+            return known.parent_call_sid is None or self._count_child_legs
+        return known.direction is Direction.OUTBOUND_DIAL and self._count_child_legs
+
+    def _emit(
+        self,
+        call_sid: str,
+        state: CallState,
+        kind: FactKind,
+        origin: Origin,
+        at: int,
+        before: Contribution | None,
+        reading: Reading,
+        timestamp: int,
+    ) -> None:
+        known = state.known
+        state.revision += 1
+        assert known.number is not None
+        assert state.counted is not None
+        campaign = campaign_of(known)
+        fact = CallFact(
+            fact=kind,
+            revision=state.revision,
+            origin=origin,
+            at=at,
+            call_sid=call_sid,
+            account_sid=known.account_sid,
+            number=known.number,
+            contact=known.contact or "",
+            campaign=campaign,
+            direction=known.direction,
+            parent_call_sid=known.parent_call_sid,
+            counted=state.counted,
+            before=before,
+            after=reading.contribution,
+            status=reading.status,
+            answered_by=reading.answered_by,
+            sip_code=reading.sip_code,
+            stir_status=reading.stir_status,
+            placed_at=reading.placed_at,
+            answered_at=reading.answered_at,
+            ended_at=reading.ended_at,
+            ring_seconds=reading.ring_seconds,
+            talk_seconds=reading.talk_seconds,
+        )
+        value = fact.encode()
+        emit = self._emissions.append
+        emit(NewRecord(CALLS.name, known.number.encode(), value, timestamp=timestamp))
+        if not state.counted:
+            return
+        emit(NewRecord(CAMPAIGNS.name, campaign.encode(), value, timestamp=timestamp))
+        if before is None or before.attempted_at != reading.contribution.attempted_at:
+            emit(NewRecord(ACCOUNTS.name, known.account_sid.encode(), value, timestamp=timestamp))
+        if kind is FactKind.PLACED and known.contact:
+            emit(NewRecord(CONTACTS.name, known.contact.encode(), value, timestamp=timestamp))
+
+
+def _as_placed(reading: Reading, contribution: Contribution) -> Reading:
+    return Reading(
+        contribution=contribution,
+        status=None,
+        answered_by=None,
+        sip_code=None,
+        stir_status=reading.stir_status,
+        placed_at=reading.placed_at,
+        answered_at=None,
+        ended_at=None,
+        ring_seconds=None,
+        talk_seconds=None,
+    )

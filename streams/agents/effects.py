@@ -1,0 +1,57 @@
+"""The order of effects, which is what makes a replay harmless.
+
+Emissions are on disk before the state that says they were made; the state is on disk before the source offset. A crash
+in between replays records whose state already carries their offset (no-ops), or emits again what carries the same
+origin (skipped by whoever reads it). Nothing is lost and nothing counts twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from schemas.log import LogUnavailableError, NewRecord
+from streams.agents.stage import Effects
+
+Publish = Callable[[Sequence[NewRecord]], Awaitable[None]]
+"""Appends records in order and returns once all are durable, or raises LogUnavailableError."""
+
+# A full disk or an absent broker lasts seconds at best; half a minute between tries keeps the log readable.
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 30.0
+
+_logger = logging.getLogger(__name__)
+
+
+async def emit_then_keep_state(effects: Effects, changelog: str, publish: Publish) -> None:
+    """Publish emissions, then state; the caller acknowledges the source only after this returned.
+
+    Args:
+        effects: of one slice.
+        changelog: the topic of the stage's state.
+        publish: appends to the log.
+    """
+    await _persist(effects.emissions, publish)
+    await _persist(
+        [
+            NewRecord(topic=changelog, key=change.key, value=change.value, partition=change.partition)
+            for change in effects.changes
+        ],
+        publish,
+    )
+
+
+async def _persist(records: Sequence[NewRecord], publish: Publish) -> None:
+    if not records:
+        return
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await publish(records)
+        except LogUnavailableError as error:
+            _logger.warning("the log is unavailable, trying again in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        else:
+            return

@@ -1,0 +1,184 @@
+"""What a stage is: records of its log in; emissions and changed state out; nothing else.
+
+A stage is a function of its log. It knows no clock and does no I/O; whoever drives it (a Faust agent, or a replay in
+memory) carries the effects out in the order that `streams.agents.effects` guarantees.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from schemas.dead_letter import DeadLetter
+from schemas.log import NewRecord, Record
+from schemas.topics import DEADLETTERS, Topic
+
+# Decoded states kept beside their bytes: at some 20 kB each, 100 MB at most.
+_CACHED_STATES = 5_000
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """One key's new state; None removes it. `partition` is that of the source, and of the changelog."""
+
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+class Effects(msgspec.Struct):
+    """What a slice asks for: emissions first, then the state, in this order, then the source offset."""
+
+    emissions: list[NewRecord] = []
+    changes: list[StateChange] = []
+
+
+class Stage(Protocol):
+    """One step of the flow.
+
+    Attributes:
+        name: of its table of states.
+        sources: the topics it reads.
+    """
+
+    name: str
+    sources: tuple[Topic, ...]
+
+    def process(self, records: Sequence[Record]) -> Effects:
+        """Apply a slice of one partition, in order of offset.
+
+        Raises:
+            PoisonError: one record can't be applied; nothing was changed, call again without it.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Drop what was derived from the table's data, which is about to be restored or taken away."""
+        ...
+
+
+class PoisonError(Exception):
+    """One record of a slice can't be applied.
+
+    Args:
+        record: the record.
+        reason: one line.
+    """
+
+    def __init__(self, record: Record, reason: str) -> None:
+        super().__init__(f"{record.topic}[{record.partition}]@{record.offset}: {reason}")
+        self.record = record
+        self.reason = reason
+
+
+def process_all(stage: Stage, records: Sequence[Record]) -> Effects:
+    """Apply a slice; records that can't be applied become dead letters and stop nobody."""
+    remaining = list(records)
+    rejected: list[NewRecord] = []
+    while True:
+        try:
+            effects = stage.process(remaining)
+        except PoisonError as poison:
+            remaining.remove(poison.record)
+            rejected.append(_dead_letter(poison))
+        else:
+            effects.emissions.extend(rejected)
+            return effects
+
+
+def _dead_letter(poison: PoisonError) -> NewRecord:
+    record = poison.record
+    letter = DeadLetter(
+        source=f"{record.topic}[{record.partition}]@{record.offset}",
+        reason=poison.reason,
+        at=record.timestamp,
+        key=record.key,
+        body=record.value or b"",
+    )
+    return NewRecord(topic=DEADLETTERS.name, key=None, value=letter.encode(), timestamp=record.timestamp)
+
+
+S = TypeVar("S")
+
+
+class States(Generic[S]):
+    """Decoded states over a table of bytes: read through, written once per touched key and slice.
+
+    Args:
+        data: the table's data, key to bytes.
+        decode: reads a state.
+        encode: writes one.
+        create: makes the state of a key that has none.
+    """
+
+    def __init__(
+        self,
+        data: MutableMapping[bytes, bytes],
+        *,
+        decode: Callable[[bytes], S],
+        encode: Callable[[S], bytes],
+        create: Callable[[bytes], S],
+    ) -> None:
+        self._data = data
+        self._decode = decode
+        self._encode = encode
+        self._create = create
+        self._cache: OrderedDict[bytes, S] = OrderedDict()
+        self._touched: dict[bytes, None] = {}
+        self._removed: dict[bytes, None] = {}
+
+    def get(self, key: bytes) -> S | None:
+        """The state of a key, if there is one; to be passed to `touch` before it is changed."""
+        found = self._cache.get(key)
+        if found is not None:
+            self._cache.move_to_end(key)
+            return found
+        if key in self._removed:
+            return None
+        packed = self._data.get(key)
+        if packed is None:
+            return None
+        state = self._cache[key] = self._decode(packed)
+        return state
+
+    def touch(self, key: bytes) -> S:
+        """The state of a key, made if there is none, to be changed and written at the end of the slice."""
+        state = self.get(key)
+        if state is None:
+            state = self._cache[key] = self._create(key)
+            self._removed.pop(key, None)
+        self._touched[key] = None
+        return state
+
+    def remove(self, key: bytes) -> None:
+        """Let go of a key at the end of the slice."""
+        self._cache.pop(key, None)
+        self._touched.pop(key, None)
+        self._removed[key] = None
+
+    def flush(self, partition: int) -> tuple[list[StateChange], list[StateChange]]:
+        """Write the touched states into the table; give the changes and the removals, each in order of touch."""
+        changes = []
+        for key in self._touched:
+            packed = self._encode(self._cache[key])
+            self._data[key] = packed
+            changes.append(StateChange(partition, key, packed))
+        gone = [key for key in self._removed if self._data.pop(key, None) is not None]
+        removals = [StateChange(partition, key, None) for key in gone]
+        self._touched.clear()
+        self._removed.clear()
+        while len(self._cache) > _CACHED_STATES:
+            self._cache.popitem(last=False)
+        return changes, removals
+
+    def abandon(self) -> None:
+        """Forget what was changed since the last flush."""
+        self._cache.clear()
+        self._touched.clear()
+        self._removed.clear()
+
+    def stored(self) -> Iterator[tuple[bytes, bytes]]:
+        """All keys and their bytes as of the last flush."""
+        return iter(self._data.items())

@@ -1,0 +1,359 @@
+"""The Faust transport on the embedded local log: `local:///PATH`.
+
+One process owns the log, so there is one member in the group, all partitions are its own, and nothing is ever
+rebalanced. What Faust would do by acknowledgements is done by `Consumer.applied`: the agent says up to where a
+partition's effects are on disk, and that is what gets committed. An acknowledgement only tells Faust that a slice is
+no longer in work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from faust.transport import base
+from faust.transport.consumer import Consumer as FaustConsumer
+from faust.transport.producer import Producer as FaustProducer
+from faust.types import TP, ConsumerMessage, Message, RecordMetadata
+from mode.utils.futures import notify
+from yarl import URL
+
+from schemas.log import NewRecord, Record
+from streams.transports.local.log import LocalLog
+from streams.transports.local.partitioner import partition_for
+from streams.transports.slices import RECORDS_A_SLICE, SLICED_TOPICS, Slice
+
+# Faust asks to be able to stop within a second; half of it leaves time for the rest.
+_LONGEST_WAIT_SECONDS = 0.5
+
+_open: dict[Path, tuple[LocalLog, int]] = {}
+
+
+def share_log(path: Path) -> LocalLog:
+    """Open a log, or take the one this process has open; to be given back with `release_log`."""
+    resolved = path.resolve()
+    log, users = _open.get(resolved, (None, 0))
+    if log is None:
+        log = LocalLog.open(resolved)
+    _open[resolved] = (log, users + 1)
+    return log
+
+
+def release_log(path: Path) -> None:
+    """Give a shared log back; the last user closes it."""
+    resolved = path.resolve()
+    log, users = _open[resolved]
+    if users > 1:
+        _open[resolved] = (log, users - 1)
+    else:
+        del _open[resolved]
+        log.close()
+
+
+def path_of(url: URL) -> Path:
+    """The file that a `local://` URL names.
+
+    >>> path_of(URL("local:///var/lib/ringwatch/log")).as_posix()
+    '/var/lib/ringwatch/log'
+    """
+    return Path(f"{url.host or ''}{url.path}")
+
+
+class Consumer(FaustConsumer):
+    """Reads slices from the local log."""
+
+    transport: Transport
+    consumer_stopped_errors: ClassVar[tuple[type[BaseException], ...]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._assignment: set[TP] = set()
+        self._positions: dict[TP, int] = {}
+
+    @property
+    def _log(self) -> LocalLog:
+        return self.transport.log
+
+    def applied(self, tp: TP, next_offset: int) -> None:
+        """Note that all before an offset is applied and on disk; it becomes durable after what was written so far."""
+        self._committed_offset[tp] = next_offset
+        committed = self._log.commit_offsets(self.app.conf.id, {(tp.topic, tp.partition): next_offset})
+        committed.add_done_callback(_forget_failure)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Take all partitions of the topics."""
+        known = self._log.topics()
+        self._assignment = {TP(topic, partition) for topic in topics for partition in range(known[topic])}
+        assignor = self.app.assignor
+        # Recovery asks the assignor which changelogs are this worker's; without an answer tables come back empty.
+        assignor._active_tps = {tp for tp in self._assignment if self._is_changelog_tp(tp)}  # noqa: SLF001
+        assignor._standby_tps = set()  # noqa: SLF001
+        self.app.consumer_generation_id = 1
+        # The callback waits for the subscription to be complete, so it can't be awaited inside of it.
+        self.add_future(self.on_partitions_assigned(set(self._assignment), 1))
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:
+        active = self._assignment if active_partitions is None else active_partitions
+        found = self._read(active)
+        if not found:
+            positions = {(tp.topic, tp.partition): self._position(tp) for tp in active}
+            await self._log.wait_for(positions, min(timeout, _LONGEST_WAIT_SECONDS))
+            found = self._read(active)
+        return found
+
+    def _read(self, active: set[TP]) -> dict[TP, list[Record]]:
+        found = {}
+        for tp in list(active):
+            position = self._position(tp)
+            if position < self._log.end(tp.topic, tp.partition):
+                records = self._log.read(tp.topic, tp.partition, position, RECORDS_A_SLICE)
+                if records:
+                    found[tp] = records
+                    self._positions[tp] = records[-1].offset + 1
+        return found
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        """Fetch once: a slice a partition, changelogs record by record."""
+        fetched, _ = await self._wait_next_records(timeout)
+        if not fetched or self.should_stop or not self.flow_active:
+            for tp, records in (fetched or {}).items():
+                self._positions[tp] = records[0].offset
+            return
+        for tp, records in fetched.items():
+            if tp.topic in SLICED_TOPICS:
+                yield tp, self._message(tp, records[-1], None, Slice(records))
+            else:
+                for record in records:
+                    yield tp, self._message(tp, record, record.key, record.value)
+
+    def _message(self, tp: TP, last: Record, key: bytes | None, value: object) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1_000,
+            0,
+            [],
+            key,
+            value,
+            None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=1,
+        )
+
+    def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
+        return self._message(tp, record, record.key, record.value)
+
+    def _new_topicpartition(self, topic: str, partition: int) -> TP:
+        return TP(topic, partition)
+
+    def ack(self, message: Message) -> bool:
+        """Note that a message is no longer in work; what is committed is what was `applied`."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        notify(self._waiting_for_ack)
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets inside a slice are no gap."""
+
+    async def commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002 - Faust's signature
+        """Do nothing: offsets are committed as they are applied."""
+        return False
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002 - Faust's signature
+        return False
+
+    def _position(self, tp: TP) -> int:
+        position = self._positions.get(tp)
+        if position is None:
+            position = self._positions[tp] = self._committed(tp)
+        return position
+
+    def _committed(self, tp: TP) -> int:
+        committed = self._log.committed(self.app.conf.id).get((tp.topic, tp.partition))
+        return self._log.start(tp.topic, tp.partition) if committed is None else committed
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to what was applied, on every partition."""
+        self._positions = {tp: self._committed(tp) for tp in self._assignment}
+        return dict(self._positions)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Go to the given offsets."""
+        for tp, offset in partitions.items():
+            await self._seek(tp, offset)
+            self._read_offset[tp] = offset or None
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        self._positions[partition] = offset
+
+    async def position(self, tp: TP) -> int | None:
+        """The next offset to be read."""
+        return self._positions.get(tp)
+
+    def assignment(self) -> set[TP]:
+        """All partitions of the subscribed topics."""
+        return self._assignment
+
+    def highwater(self, tp: TP) -> int:
+        """The next offset to be written."""
+        return self._log.end(tp.topic, tp.partition)
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """The next offset to be written, by partition."""
+        return {tp: self.highwater(tp) for tp in partitions}
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The first offset left, by partition."""
+        return {tp: self._log.start(tp.topic, tp.partition) for tp in partitions}
+
+    def topic_partitions(self, topic: str) -> int | None:
+        """How many partitions a topic has."""
+        return self._log.topics().get(topic)
+
+    def key_partition(self, topic: str, key: bytes | None, partition: int | None = None) -> int | None:
+        """The partition a key goes to, as Kafka's default partitioner has it."""
+        if partition is not None or key is None:
+            return partition
+        return partition_for(key, self._log.topics()[topic])
+
+    async def create_topic(self, topic: str, *_args: object, **_options: object) -> None:
+        """Refuse: topics are made by ringwatch with explicit partitions, before the agents start.
+
+        Raises:
+            KeyError: the topic was not made.
+        """
+        if topic not in self._log.topics():
+            raise KeyError(f"topic {topic!r} does not exist in the log; create it before starting agents")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Producer(FaustProducer):
+    """Appends to the local log."""
+
+    transport: Transport
+
+    @property
+    def _log(self) -> LocalLog:
+        return self.transport.log
+
+    async def publish(self, records: Sequence[NewRecord]) -> None:
+        """Append records in order; return once they are on disk.
+
+        Raises:
+            LogUnavailableError: they are not known to be on disk.
+        """
+        if records:
+            await self._log.append(records)
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+        *,
+        transactional_id: str | None = None,  # noqa: ARG002 - Faust's signature
+    ) -> Awaitable[RecordMetadata]:
+        """Append one record; the returned future is done once it is on disk."""
+        return asyncio.ensure_future(self._send(topic, key, value, partition, timestamp, headers))
+
+    async def _send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+    ) -> RecordMetadata:
+        pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+        record = NewRecord(
+            topic=topic,
+            key=key,
+            value=value,
+            partition=partition,
+            timestamp=None if timestamp is None else round(timestamp * 1_000),
+            headers=tuple((name, content) for name, content in pairs),
+        )
+        [(where, offset)] = await self._log.append([record])
+        return RecordMetadata(topic, where, TP(topic, where), offset)
+
+    async def send_and_wait(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+        *,
+        transactional_id: str | None = None,  # noqa: ARG002 - Faust's signature
+    ) -> RecordMetadata:
+        """Append one record and wait until it is on disk."""
+        return await self._send(topic, key, value, partition, timestamp, headers)
+
+    async def create_topic(self, topic: str, *_args: object, **_options: object) -> None:
+        """Refuse: topics are made by ringwatch with explicit partitions, before the agents start.
+
+        Raises:
+            KeyError: the topic was not made.
+        """
+        if topic not in self._log.topics():
+            raise KeyError(f"topic {topic!r} does not exist in the log; create it before starting agents")
+
+    def key_partition(self, topic: str, key: bytes) -> TP:
+        """The partition a key goes to, as Kafka's default partitioner has it."""
+        return TP(topic, partition_for(key, self._log.topics()[topic]))
+
+    async def flush(self) -> None:
+        """Wait for what Faust itself has sent."""
+        await self.buffer.flush()
+
+    def supports_headers(self) -> bool:
+        """Headers are kept."""
+        return True
+
+
+class Transport(base.Transport):
+    """A log in one file, for one process."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer
+    Producer: ClassVar[type[Producer]] = Producer
+    default_port = 0
+    driver_version = "local"
+
+    def __init__(self, url: list[URL], app: Any, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        super().__init__(url, app, loop)
+        self._path = path_of(url[0])
+        self._log: LocalLog | None = None
+
+    @property
+    def log(self) -> LocalLog:
+        """The log, opened when it is first needed."""
+        if self._log is None:
+            self._log = share_log(self._path)
+        return self._log
+
+    def release(self) -> None:
+        """Give the log back."""
+        if self._log is not None:
+            self._log = None
+            release_log(self._path)
+
+
+def _forget_failure(committed: asyncio.Future[None]) -> None:
+    # An offset that could not be committed is committed with the next slice; until then a restart replays a no-op.
+    if not committed.cancelled():
+        committed.exception()
