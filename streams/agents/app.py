@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 import faust
-from faust.types import TP, StreamT
+from faust.types import TP
 
 from schemas.settings import Settings
 from schemas.topics import Topic
@@ -91,21 +91,25 @@ def _attach(app: faust.App, name: str, factory: StageFactory, settings: Settings
 
 
 def _add_agent(app: faust.App, stage: Stage, source: Topic) -> None:
+    # The transports' own consumer and producer know more than Faust's interfaces say.
+    transport: Any = app
     topic = app.topic(source.name, value_type=bytes, value_serializer="raw", key_serializer="raw")
     changelog = changelog_of(stage.name)
 
-    async def run(stream: StreamT[Any]) -> None:
+    async def run(stream: Any) -> None:
         # An agent that raises loses the messages it holds, so this body ends the process instead: unacknowledged,
         # the slice comes again after the restart.
         try:
             async for event in stream.noack().events():
                 slice_: Slice = event.value
                 effects = process_all(stage, slice_.records)
-                await emit_then_keep_state(effects, changelog, app.producer.publish)
-                app.consumer.applied(TP(source.name, slice_.records[0].partition), slice_.next_offset)
+                await emit_then_keep_state(effects, changelog, transport.producer.publish)
+                transport.consumer.applied(TP(source.name, slice_.records[0].partition), slice_.next_offset)
                 await stream.ack(event)
         except Exception:
-            _logger.critical("the agent of %s can't go on; ending the process unacknowledged", stage.name, exc_info=True)
+            _logger.critical(
+                "the agent of %s can't go on; ending the process unacknowledged", stage.name, exc_info=True
+            )
             logging.shutdown()
             os._exit(70)
 

@@ -19,9 +19,8 @@ from schemas.log import NewRecord, Record
 from schemas.settings import Assembly
 from schemas.times import HOUR, MINUTE
 from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
-from schemas.wire import UnreadableRecordError
 from streams.agents.call import Known, Reading, campaign_of, event_time, merge, read
-from streams.agents.stage import Effects, PoisonError, StateChange, States
+from streams.agents.stage import Effects, StateChange, States, apply_each
 
 _VERSION: Final = 1
 _PARTITION_KEY: Final = b"\x00partition:"  # no CallSid starts with a zero byte
@@ -78,12 +77,14 @@ class AssembleStage:
         self._count_child_legs = settings.count_child_legs
         self._data = data
         self._calls: States[CallState] = States(
-            data, decode=_call_decoder.decode, encode=_encoder.encode, create=lambda _key: CallState()
+            data,
+            decode=lambda _key, packed: _call_decoder.decode(packed),
+            encode=_encoder.encode,
+            create=lambda _key: CallState(),
         )
         self._partitions: dict[int, PartitionState] = {}
         self._deadlines: dict[int, list[tuple[int, bytes]]] | None = None
         self._emissions: list[NewRecord] = []
-        self._timestamp = 0
 
     def forget(self) -> None:
         """Drop what was derived from the table's data."""
@@ -96,33 +97,31 @@ class AssembleStage:
         if not records:
             return Effects()
         number = records[0].partition
-        self._emissions = []
         partition = self._partition(number)
+        position = PartitionState(applied=partition.applied, watermark=partition.watermark)
         deadlines = self._deadlines_of(number)
-        applied, watermark = partition.applied, partition.watermark
-        for record in records:
-            if record.offset <= applied:
-                continue
-            try:
-                callback = Callback.decode(record.value or b"")
-                watermark = max(watermark, event_time(callback))
-                index = self._close_silent(number, record, watermark, deadlines)
-                if callback.kind is not CallbackKind.TICK:
-                    self._apply(callback, Origin(number, record.offset, index), record, watermark, deadlines)
-            except UnreadableRecordError as error:
-                self.forget()
-                raise PoisonError(record, str(error)) from error
-            except Exception as error:
-                self.forget()
-                raise PoisonError(record, f"assembly: {type(error).__name__}: {error}") from error
-            applied = record.offset
+        emissions = apply_each(records, lambda record: self._apply_record(record, position, deadlines), self.forget)
         changes, removals = self._calls.flush(number)
-        # A rejected record at the end of a slice is done with too: its dead letter is among the emissions.
-        partition.applied, partition.watermark = max(applied, partition.applied), watermark
-        packed = _encoder.encode(partition)
+        self._partitions[number] = position
+        packed = _encoder.encode(position)
         key = _PARTITION_KEY + str(number).encode()
         self._data[key] = packed
-        return Effects(self._emissions, [*changes, StateChange(number, key, packed), *removals])
+        return Effects(emissions, [*changes, StateChange(number, key, packed), *removals])
+
+    def _apply_record(
+        self, record: Record, position: PartitionState, deadlines: list[tuple[int, bytes]]
+    ) -> list[NewRecord]:
+        if record.offset <= position.applied:
+            return []
+        self._emissions = []
+        callback = Callback.decode(record.value or b"")
+        position.watermark = max(position.watermark, event_time(callback))
+        index = self._close_silent(record, position.watermark, deadlines)
+        if callback.kind is not CallbackKind.TICK:
+            origin = Origin(record.partition, record.offset, index)
+            self._apply(callback, origin, record, position.watermark, deadlines)
+        position.applied = record.offset
+        return self._emissions
 
     def _partition(self, number: int) -> PartitionState:
         found = self._partitions.get(number)
@@ -149,31 +148,33 @@ class AssembleStage:
             return max(known.closed_at, known.last_at) + self._remember
         return known.last_at + (self._remember if state.ended else self._call_timeout)
 
-    def _close_silent(self, partition: int, record: Record, watermark: int, deadlines: list[tuple[int, bytes]]) -> int:
+    def _close_silent(self, record: Record, watermark: int, deadlines: list[tuple[int, bytes]]) -> int:
         """Close or forget the calls whose time has come at this record; give the next free index of its facts."""
         index = 0
-        ahead = []
+        later = []
         while deadlines and deadlines[0][0] <= watermark:
             _, key = heapq.heappop(deadlines)
             state = self._calls.get(key)
             if state is None:
                 continue
             due = self._deadline(state)
-            if state.applied >= record.offset:
-                ahead.append((due, key))
-            elif due > watermark:
-                heapq.heappush(deadlines, (due, key))
+            if due > watermark or state.applied >= record.offset:
+                later.append((due, key))
             elif state.ended or state.told is None:
                 self._calls.remove(key)
             else:
-                state = self._calls.touch(key)
-                state.applied = record.offset
-                state.known.closed_at = due
-                index = self._tell(key.decode(), state, Origin(partition, record.offset, index), due, record.timestamp)
-                heapq.heappush(deadlines, (self._deadline(state), key))
-        for entry in ahead:
+                index = self._close(key, due, record, index)
+                later.append((self._deadline(state), key))
+        for entry in later:
             heapq.heappush(deadlines, entry)
         return index
+
+    def _close(self, key: bytes, due: int, record: Record, index: int) -> int:
+        state = self._calls.touch(key)
+        state.applied = record.offset
+        state.known.closed_at = due
+        origin = Origin(record.partition, record.offset, index)
+        return self._tell(key.decode(), state, origin, due, record.timestamp)
 
     def _apply(
         self,

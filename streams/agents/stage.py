@@ -7,7 +7,7 @@ memory) carries the effects out in the order that `streams.agents.effects` guara
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from schemas.dead_letter import DeadLetter
 from schemas.log import NewRecord, Record
 from schemas.topics import DEADLETTERS, Topic
+from schemas.wire import UnreadableRecordError
 
 # Decoded states kept beside their bytes: at some 20 kB each, 100 MB at most.
 _CACHED_STATES = 5_000
@@ -73,6 +74,30 @@ class PoisonError(Exception):
         self.reason = reason
 
 
+def apply_each(
+    records: Sequence[Record], apply: Callable[[Record], Iterable[NewRecord]], abandon: Callable[[], None]
+) -> list[NewRecord]:
+    """Apply records one by one; give all their emissions.
+
+    Args:
+        records: of one partition, in order of offset.
+        apply: applies one record and gives what it asks to emit.
+        abandon: undoes what was applied, should a record turn out to be poison.
+
+    Raises:
+        PoisonError: one record can't be applied; nothing was changed.
+    """
+    emissions: list[NewRecord] = []
+    for record in records:
+        try:
+            emissions.extend(apply(record))
+        except Exception as error:
+            abandon()
+            reason = str(error) if isinstance(error, UnreadableRecordError) else f"{type(error).__name__}: {error}"
+            raise PoisonError(record, reason) from error
+    return emissions
+
+
 def process_all(stage: Stage, records: Sequence[Record]) -> Effects:
     """Apply a slice; records that can't be applied become dead letters and stop nobody."""
     remaining = list(records)
@@ -108,7 +133,7 @@ class States(Generic[S]):
 
     Args:
         data: the table's data, key to bytes.
-        decode: reads a state.
+        decode: reads a state from its key and bytes.
         encode: writes one.
         create: makes the state of a key that has none.
     """
@@ -117,7 +142,7 @@ class States(Generic[S]):
         self,
         data: MutableMapping[bytes, bytes],
         *,
-        decode: Callable[[bytes], S],
+        decode: Callable[[bytes, bytes], S],
         encode: Callable[[S], bytes],
         create: Callable[[bytes], S],
     ) -> None:
@@ -140,7 +165,7 @@ class States(Generic[S]):
         packed = self._data.get(key)
         if packed is None:
             return None
-        state = self._cache[key] = self._decode(packed)
+        state = self._cache[key] = self._decode(key, packed)
         return state
 
     def touch(self, key: bytes) -> S:
@@ -149,6 +174,12 @@ class States(Generic[S]):
         if state is None:
             state = self._cache[key] = self._create(key)
             self._removed.pop(key, None)
+        self._touched[key] = None
+        return state
+
+    def replace(self, key: bytes, state: S) -> S:
+        """Put another state in a key's place, to be written at the end of the slice."""
+        self._cache[key] = state
         self._touched[key] = None
         return state
 

@@ -86,7 +86,7 @@ class Consumer(FaustConsumer):
         """Take all partitions of the topics."""
         known = self._log.topics()
         self._assignment = {TP(topic, partition) for topic in topics for partition in range(known[topic])}
-        assignor = self.app.assignor
+        assignor: Any = self.app.assignor
         # Recovery asks the assignor which changelogs are this worker's; without an answer tables come back empty.
         assignor._active_tps = {tp for tp in self._assignment if self._is_changelog_tp(tp)}  # noqa: SLF001
         assignor._standby_tps = set()  # noqa: SLF001
@@ -94,7 +94,7 @@ class Consumer(FaustConsumer):
         # The callback waits for the subscription to be complete, so it can't be awaited inside of it.
         self.add_future(self.on_partitions_assigned(set(self._assignment), 1))
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:  # noqa: ASYNC109 - Faust's signature
         active = self._assignment if active_partitions is None else active_partitions
         found = self._read(active)
         if not found:
@@ -114,7 +114,7 @@ class Consumer(FaustConsumer):
                     self._positions[tp] = records[-1].offset + 1
         return found
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch once: a slice a partition, changelogs record by record."""
         fetched, _ = await self._wait_next_records(timeout)
         if not fetched or self.should_stop or not self.flow_active:
@@ -128,7 +128,7 @@ class Consumer(FaustConsumer):
                 for record in records:
                     yield tp, self._message(tp, record, record.key, record.value)
 
-    def _message(self, tp: TP, last: Record, key: bytes | None, value: object) -> ConsumerMessage:
+    def _message(self, tp: TP, last: Record, key: bytes | None, value: Any) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic,
             tp.partition,

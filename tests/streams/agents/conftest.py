@@ -49,7 +49,14 @@ def make_callback(
 def as_records(callbacks: Iterable[Callback], first_offset: int = 0, partition: int = 0) -> list[Record]:
     """Lay callbacks into a partition."""
     return [
-        Record("callbacks", partition, first_offset + place, callback.received_at, callback.call_sid.encode(), callback.encode())
+        Record(
+            "callbacks",
+            partition,
+            first_offset + place,
+            callback.received_at,
+            callback.call_sid.encode(),
+            callback.encode(),
+        )
         for place, callback in enumerate(callbacks)
     ]
 

@@ -1,0 +1,268 @@
+"""The stage of campaigns: facts of `campaigns`, keyed by campaign.
+
+All of a campaign's calls come to one place in one order, so that a number can be held against its campaign's other
+numbers, and a campaign's collapse can inhibit those of its numbers, as a function of this one log.
+
+A fact moves the campaign and one of its numbers. The two are kept under keys of their own, which are not written at one
+stroke. So a campaign's state carries the states of the numbers it moved since it was last written, and is written
+before them: what a crash left behind is put right when the campaign is next read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Final
+
+import msgspec
+
+from schemas.alert import Subject, SubjectKind
+from schemas.call import ANSWERS, SEIZURES, CallFact, FactKind
+from schemas.log import NewRecord, Record
+from schemas.rules import Rules
+from schemas.settings import Settings
+from schemas.times import DAY, SECOND
+from schemas.topics import CAMPAIGNS, Topic
+from streams.agents.findings import as_records
+from streams.agents.stage import Effects, StateChange, States, apply_each
+from streams.agents.subject import FORGET_AFTER, KEYS_A_SWEEP, AppliedOrigins, look_for_spike
+from streams.detectors.answer_rate_collapse import step
+from streams.detectors.answer_states import CampaignAnswers, NumberAnswers
+from streams.detectors.finding import Finding
+from streams.detectors.volume_spike import VolumeSpike
+from streams.windows.packing import pack, unpack
+from streams.windows.rolling import RollingCounts
+
+_VERSION: Final = 1
+_CAMPAIGN: Final = b"c\x00"
+_NUMBER: Final = b"n\x00"
+
+
+def campaign_key(campaign: str) -> bytes:
+    """The table's key of a campaign."""
+    return _CAMPAIGN + campaign.encode()
+
+
+def number_key(campaign: str, number: str) -> bytes:
+    """The table's key of a number in a campaign."""
+    return _NUMBER + campaign.encode() + b"\x00" + number.encode()
+
+
+class _PackedCampaign(msgspec.Struct, array_like=True):
+    partition: int
+    applied: AppliedOrigins
+    counts: bytes
+    spike: bytes
+    answers: bytes
+    moved: dict[str, bytes]
+
+
+class _PackedNumber(msgspec.Struct, array_like=True):
+    partition: int
+    last_at: int
+    answers: bytes
+
+
+_campaign_decoder = msgspec.msgpack.Decoder(_PackedCampaign)
+_number_decoder = msgspec.msgpack.Decoder(_PackedNumber)
+
+
+class CampaignState:
+    """Rolling counts and detectors of one campaign.
+
+    Args:
+        campaign: its name.
+        lateness: how late a fact may be and still count, in milliseconds.
+        rules: settings of all rules; the campaign's own values are taken from them.
+    """
+
+    __slots__ = ("answers", "applied", "campaign", "counts", "moved", "partition", "spike")
+
+    def __init__(self, campaign: str, lateness: int, rules: Rules) -> None:
+        self.campaign = campaign
+        self.partition = 0
+        self.applied = AppliedOrigins({})
+        self.counts = RollingCounts(lateness)
+        subject = Subject(SubjectKind.CAMPAIGN, campaign)
+        self.spike = VolumeSpike(rules.volume_spike.of_campaign(campaign), subject, lateness)
+        self.answers = CampaignAnswers(rules.answer_rate_collapse.of_campaign(campaign), campaign)
+        self.moved: dict[str, bytes] = {}
+
+    def to_bytes(self) -> bytes:
+        """The state as bytes, version first."""
+        return pack(
+            _VERSION,
+            _PackedCampaign(
+                self.partition,
+                self.applied,
+                self.counts.to_bytes(),
+                self.spike.to_bytes(),
+                self.answers.to_bytes(),
+                self.moved,
+            ),
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes, campaign: str, lateness: int, rules: Rules) -> CampaignState:
+        """The state from its bytes.
+
+        Raises:
+            UnreadableStateError: the bytes are damaged, or of another version.
+        """
+        packed = unpack(_VERSION, _campaign_decoder, data, f"state of campaign {campaign}")
+        state = cls.__new__(cls)
+        state.campaign = campaign
+        state.partition = packed.partition
+        state.applied = packed.applied
+        state.counts = RollingCounts.from_bytes(packed.counts, lateness)
+        subject = Subject(SubjectKind.CAMPAIGN, campaign)
+        state.spike = VolumeSpike.from_bytes(packed.spike, rules.volume_spike.of_campaign(campaign), subject, lateness)
+        state.answers = CampaignAnswers.from_bytes(
+            packed.answers, rules.answer_rate_collapse.of_campaign(campaign), campaign
+        )
+        state.moved = packed.moved
+        return state
+
+
+class NumberState:
+    """How a number's calls in one campaign are answered.
+
+    Args:
+        answers: the rule's own state.
+        partition: of `campaigns`, which the campaign hashes to.
+        last_at: event time of the number's last call in the campaign.
+    """
+
+    __slots__ = ("answers", "last_at", "partition")
+
+    def __init__(self, answers: NumberAnswers, partition: int, last_at: int) -> None:
+        self.answers = answers
+        self.partition = partition
+        self.last_at = last_at
+
+    def is_forgotten(self, now: int) -> bool:
+        """Whether the number starts anew: silent for long, and no alert of its past could be taken for a new one."""
+        return now > self.last_at + FORGET_AFTER and self.answers.runs == 0
+
+    def to_bytes(self) -> bytes:
+        """The state as bytes, version first."""
+        return pack(_VERSION, _PackedNumber(self.partition, self.last_at, self.answers.to_bytes()))
+
+
+class CampaignsStage:
+    """Count campaigns, watch their volume, and how they and their numbers are answered.
+
+    Args:
+        settings: lateness and rules.
+        data: the table's data.
+    """
+
+    name = "campaigns"
+    sources: tuple[Topic, ...] = (CAMPAIGNS,)
+
+    def __init__(self, settings: Settings, data: MutableMapping[bytes, bytes]) -> None:
+        self._lateness = round(settings.lateness_seconds * SECOND)
+        self._rules = settings.rules
+        self._data = data
+        self._campaigns: States[CampaignState] = States(
+            data, decode=self._read_campaign, encode=CampaignState.to_bytes, create=self._create_campaign
+        )
+        self._numbers: States[NumberState] = States(
+            data, decode=self._read_number, encode=NumberState.to_bytes, create=self._create_number
+        )
+        self._put_right: dict[bytes, bytes] = {}
+        self._newest = 0
+        self._to_sweep: list[bytes] = []
+
+    def forget(self) -> None:
+        """Drop what was derived from the table's data."""
+        self._campaigns.abandon()
+        self._numbers.abandon()
+        self._put_right.clear()
+
+    def process(self, records: Sequence[Record]) -> Effects:
+        """Apply facts of one partition, in order of offset."""
+        if not records:
+            return Effects()
+        moved: dict[str, dict[str, None]] = {}
+        emissions = apply_each(records, lambda record: self._apply(record, moved), self.forget)
+        return Effects(emissions, self._flush(records[0].partition, moved))
+
+    def _apply(self, record: Record, moved: dict[str, dict[str, None]]) -> Iterable[NewRecord]:
+        fact = CallFact.decode(record.value or b"")
+        if not fact.counted:
+            return ()
+        campaign = self._campaigns.touch(campaign_key(fact.campaign))
+        campaign.partition = record.partition
+        touched = moved.setdefault(campaign.campaign, {})
+        if not campaign.applied.is_new(fact.origin):
+            return ()
+        self._newest = max(self._newest, fact.at)
+        return as_records(self._look(campaign, fact, touched), record.timestamp)
+
+    def _look(self, campaign: CampaignState, fact: CallFact, touched: dict[str, None]) -> Sequence[Finding]:
+        applied = campaign.counts.apply(fact)
+        findings = look_for_spike(campaign.spike, campaign.counts, applied.changes)
+        ended_at = fact.after.ended_at
+        if fact.fact is FactKind.ENDED and not applied.late and ended_at is not None:
+            disposition = fact.after.disposition
+            if disposition in SEIZURES:
+                number = self._number(campaign, fact.number, ended_at)
+                touched[fact.number] = None
+                found = step(campaign.answers, number.answers, ended_at, disposition in ANSWERS)
+                findings = [*findings, *found] if found else findings
+        return findings
+
+    def _number(self, campaign: CampaignState, number: str, at: int) -> NumberState:
+        key = number_key(campaign.campaign, number)
+        state = self._numbers.touch(key)
+        if state.last_at and state.is_forgotten(at):
+            state = self._numbers.replace(key, self._create_number(key))
+        state.partition = campaign.partition
+        state.last_at = max(state.last_at, at)
+        return state
+
+    def _flush(self, partition: int, moved: dict[str, dict[str, None]]) -> list[StateChange]:
+        self._sweep(partition)
+        numbers, removals = self._numbers.flush(partition)
+        for name, touched in moved.items():
+            campaign = self._campaigns.touch(campaign_key(name))
+            campaign.moved = {number: self._data[number_key(name, number)] for number in touched}
+        campaigns, _ = self._campaigns.flush(partition)
+        again = [StateChange(partition, key, packed) for key, packed in self._put_right.items()]
+        self._put_right.clear()
+        return [*again, *campaigns, *numbers, *removals]
+
+    def _sweep(self, partition: int) -> None:
+        if not self._to_sweep:
+            self._to_sweep = [key for key, _ in self._numbers.stored() if key.startswith(_NUMBER)]
+        for _ in range(min(KEYS_A_SWEEP, len(self._to_sweep))):
+            key = self._to_sweep.pop()
+            state = self._numbers.get(key)
+            if state is not None and state.partition == partition and state.is_forgotten(self._newest - DAY):
+                self._numbers.remove(key)
+
+    def _create_campaign(self, key: bytes) -> CampaignState:
+        return CampaignState(key.removeprefix(_CAMPAIGN).decode(), self._lateness, self._rules)
+
+    def _read_campaign(self, key: bytes, packed: bytes) -> CampaignState:
+        name = key.removeprefix(_CAMPAIGN).decode()
+        state = CampaignState.from_bytes(packed, name, self._lateness, self._rules)
+        for number, own in state.moved.items():
+            where = number_key(name, number)
+            if self._data.get(where) != own:
+                self._data[where] = own
+                self._put_right[where] = own
+        return state
+
+    def _create_number(self, key: bytes) -> NumberState:
+        campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
+        rule = self._rules.answer_rate_collapse.of_campaign(campaign)
+        return NumberState(NumberAnswers(rule, number, campaign), partition=0, last_at=0)
+
+    def _read_number(self, key: bytes, packed: bytes) -> NumberState:
+        campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
+        rule = self._rules.answer_rate_collapse.of_campaign(campaign)
+        found = unpack(_VERSION, _number_decoder, packed, f"state of number {number} in campaign {campaign}")
+        return NumberState(
+            NumberAnswers.from_bytes(found.answers, rule, number, campaign), found.partition, found.last_at
+        )

@@ -1,0 +1,28 @@
+"""What detectors find, as records of `alerts` and `suppressions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from schemas.alert import Alert
+from schemas.log import NewRecord
+from schemas.suppression import Suppression, suppression_key
+from schemas.topics import ALERTS, SUPPRESSIONS
+from streams.detectors.finding import Finding
+
+
+def as_records(findings: Iterable[Finding], timestamp: int) -> Iterator[NewRecord]:
+    """Write findings; a lifted suppression becomes a tombstone.
+
+    Args:
+        findings: of one fact or opt-out.
+        timestamp: of the record that caused them, in milliseconds since the epoch.
+    """
+    for finding in findings:
+        if isinstance(finding, Alert):
+            yield NewRecord(ALERTS.name, finding.alert_id.encode(), finding.encode(), timestamp=timestamp)
+        elif isinstance(finding, Suppression):
+            key = suppression_key(finding.subject)
+            yield NewRecord(SUPPRESSIONS.name, key, finding.encode(), timestamp=timestamp)
+        else:
+            yield NewRecord(SUPPRESSIONS.name, suppression_key(finding.subject), None, timestamp=timestamp)

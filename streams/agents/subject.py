@@ -1,0 +1,199 @@
+"""State and stage of a subject that is counted for itself: a number, or an account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Final
+
+import msgspec
+
+from schemas.alert import Subject, SubjectKind
+from schemas.call import CallFact, Origin
+from schemas.log import NewRecord, Record
+from schemas.rules import VolumeSpike as VolumeSpikeSettings
+from schemas.settings import Settings
+from schemas.times import DAY, SECOND
+from schemas.topics import Topic
+from streams.agents.findings import as_records
+from streams.agents.stage import Effects, States, apply_each
+from streams.detectors.finding import NOTHING, Finding
+from streams.detectors.volume_spike import VolumeSpike
+from streams.windows.packing import pack, unpack
+from streams.windows.rolling import RollingCounts
+from streams.windows.tally import ATTEMPTS, Change
+
+_VERSION: Final = 1
+
+FORGET_AFTER: Final = 60 * DAY
+"""Silence after which a subject starts anew: longer than the 45 days of rest that a number gets between purposes."""
+
+# Keys looked at for removal after each slice: a hundred thousand are through in some minutes of traffic.
+KEYS_A_SWEEP: Final = 4
+
+
+class AppliedOrigins(msgspec.Struct, array_like=True):
+    """The highest origin applied, by partition of `callbacks`: what makes a repeated fact a no-op."""
+
+    offsets: dict[int, tuple[int, int]] = {}
+
+    def is_new(self, origin: Origin) -> bool:
+        """Note an origin; False if it, or a later one of its partition, has been noted before."""
+        place = (origin.offset, origin.index)
+        if place <= self.offsets.get(origin.partition, (-1, -1)):
+            return False
+        self.offsets[origin.partition] = place
+        return True
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    partition: int
+    applied: AppliedOrigins
+    counts: bytes
+    spike: bytes
+    campaigns: list[str]
+
+
+_decoder = msgspec.msgpack.Decoder(_Packed)
+
+# What a page shows of a number; one that serves more campaigns than this is a matter for its own rule.
+_CAMPAIGNS_KEPT = 8
+
+
+class SubjectState:
+    """Rolling counts and detectors of one number or account.
+
+    Args:
+        subject: the number or account.
+        lateness: how late a fact may be and still count, in milliseconds.
+        rule: settings of `volume_spike`.
+    """
+
+    __slots__ = ("applied", "campaigns", "counts", "partition", "spike")
+
+    def __init__(self, subject: Subject, lateness: int, rule: VolumeSpikeSettings) -> None:
+        self.partition = 0
+        self.applied = AppliedOrigins({})
+        self.counts = RollingCounts(lateness)
+        self.spike = VolumeSpike(rule, subject, lateness)
+        self.campaigns: list[str] = []
+
+    def apply(self, fact: CallFact) -> Sequence[Finding]:
+        """Count a fact once; give what the detectors find in it."""
+        if not self.applied.is_new(fact.origin):
+            return NOTHING
+        if not self.campaigns or self.campaigns[-1] != fact.campaign:
+            self.campaigns = [*(c for c in self.campaigns if c != fact.campaign), fact.campaign][-_CAMPAIGNS_KEPT:]
+        return look_for_spike(self.spike, self.counts, self.counts.apply(fact).changes)
+
+    def to_bytes(self) -> bytes:
+        """The state as bytes, version first."""
+        return pack(
+            _VERSION,
+            _Packed(self.partition, self.applied, self.counts.to_bytes(), self.spike.to_bytes(), self.campaigns),
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes, subject: Subject, lateness: int, rule: VolumeSpikeSettings) -> SubjectState:
+        """The state from its bytes.
+
+        Raises:
+            UnreadableStateError: the bytes are damaged, or of another version.
+        """
+        packed = unpack(_VERSION, _decoder, data, f"state of {subject.kind.value} {subject.value}")
+        state = cls.__new__(cls)
+        state.partition = packed.partition
+        state.applied = packed.applied
+        state.counts = RollingCounts.from_bytes(packed.counts, lateness)
+        state.spike = VolumeSpike.from_bytes(packed.spike, rule, subject, lateness)
+        state.campaigns = packed.campaigns
+        return state
+
+
+def look_for_spike(spike: VolumeSpike, counts: RollingCounts, changes: Sequence[Change]) -> Sequence[Finding]:
+    """Pass changed attempts on to `volume_spike`."""
+    findings: Sequence[Finding] = NOTHING
+    watermark = counts.watermark
+    if watermark is not None:
+        for change in changes:
+            if change.cell == ATTEMPTS:
+                found = spike.update(change.at, change.amount, watermark)
+                findings = [*findings, *found] if found else findings
+    return findings
+
+
+class SubjectStage:
+    """Count numbers or accounts, and watch their volume.
+
+    Args:
+        name: of the table.
+        source: the topic of facts, keyed by the subject.
+        kind: what the subjects are.
+        settings: lateness and rules.
+        data: the table's data.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Topic,
+        kind: SubjectKind,
+        settings: Settings,
+        data: MutableMapping[bytes, bytes],
+    ) -> None:
+        self.name = name
+        self.sources: tuple[Topic, ...] = (source,)
+        lateness = round(settings.lateness_seconds * SECOND)
+        rule = settings.rules.volume_spike
+
+        def decode(key: bytes, packed: bytes) -> SubjectState:
+            return SubjectState.from_bytes(packed, Subject(kind, key.decode()), lateness, rule)
+
+        def create(key: bytes) -> SubjectState:
+            return SubjectState(Subject(kind, key.decode()), lateness, rule)
+
+        self._create = create
+        self._states: States[SubjectState] = States(data, decode=decode, encode=SubjectState.to_bytes, create=create)
+        self._newest = 0
+        self._to_sweep: list[bytes] = []
+
+    def process(self, records: Sequence[Record]) -> Effects:
+        """Apply facts of one partition, in order of offset."""
+        if not records:
+            return Effects()
+        emissions = apply_each(records, self._apply, self.forget)
+        partition = records[0].partition
+        self._sweep(partition)
+        changes, removals = self._states.flush(partition)
+        return Effects(emissions, [*changes, *removals])
+
+    def _apply(self, record: Record) -> Iterable[NewRecord]:
+        fact = CallFact.decode(record.value or b"")
+        if not fact.counted:
+            return ()
+        key = record.key or b""
+        self._newest = max(self._newest, fact.at)
+        state = self._states.touch(key)
+        if _is_forgotten(state, fact.at):
+            fresh = self._create(key)
+            fresh.applied = state.applied
+            state = self._states.replace(key, fresh)
+        state.partition = record.partition
+        return as_records(state.apply(fact), record.timestamp)
+
+    def _sweep(self, partition: int) -> None:
+        """Remove subjects silent for so long that their next fact would start anew anyway."""
+        if not self._to_sweep:
+            self._to_sweep = [key for key, _ in self._states.stored()]
+        for _ in range(min(KEYS_A_SWEEP, len(self._to_sweep))):
+            key = self._to_sweep.pop()
+            state = self._states.get(key)
+            if state is not None and state.partition == partition and _is_forgotten(state, self._newest - DAY):
+                self._states.remove(key)
+
+    def forget(self) -> None:
+        """Drop what was derived from the table's data."""
+        self._states.abandon()
+
+
+def _is_forgotten(state: SubjectState, now: int) -> bool:
+    return state.counts.watermark is not None and now > state.counts.watermark + FORGET_AFTER

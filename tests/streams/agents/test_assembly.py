@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.call import CallFact, CallStatus, Direction, Disposition, FactKind
+from schemas.callback import Callback, CallbackKind
+from schemas.log import Record
+from schemas.settings import Assembly
+from schemas.times import HOUR, MINUTE, SECOND
+from schemas.topics import ACCOUNTS, CALLS, CAMPAIGNS, CONTACTS, DEADLETTERS
+from streams.agents.assemble import AssembleStage
+from streams.agents.call import Known, disposition_of, merge, read
+from streams.agents.stage import Effects, process_all
+
+START = 1_795_000_000_000
+
+Make = Callable[..., Callback]
+Lay = Callable[..., list[Record]]
+
+
+def _assemble(records: Sequence[Record], data: dict[bytes, bytes] | None = None) -> list[CallFact]:
+    stage = AssembleStage(Assembly(), {} if data is None else data)
+    return _facts(process_all(stage, records))
+
+
+def _facts(effects: Effects) -> list[CallFact]:
+    return [CallFact.decode(emission.value or b"") for emission in effects.emissions if emission.topic == CALLS.name]
+
+
+def _answered_call(make: Make, sid: str = "CA1", start: int = START) -> list[Callback]:
+    return [
+        make(sid, CallStatus.INITIATED, start, sequence=0),
+        make(sid, CallStatus.RINGING, start + 2 * SECOND, sequence=1, stir_status="A"),
+        make(sid, CallStatus.IN_PROGRESS, start + 12 * SECOND, sequence=2),
+        make(sid, CallStatus.COMPLETED, start + 42 * SECOND, sequence=3, call_duration=30, sip_code=200),
+    ]
+
+
+def test_a_call_with_all_callbacks_is_placed_once_and_ended_once(make_callback: Make, as_records: Lay) -> None:
+    """Four callbacks in order give one `placed` and one `ended` with ring and talk time and the STIR status."""
+    placed, ended = _assemble(as_records(_answered_call(make_callback)))
+    assert (placed.fact, ended.fact) == (FactKind.PLACED, FactKind.ENDED)
+    assert placed.before is None
+    assert placed.after.attempted_at == START
+    assert (ended.ring_seconds, ended.talk_seconds, ended.stir_status) == (10, 30, "A")
+    assert (ended.placed_at, ended.answered_at, ended.ended_at) == (START, START + 12 * SECOND, START + 42 * SECOND)
+    assert ended.after.disposition is Disposition.ANSWERED
+    assert ended.status is CallStatus.COMPLETED
+
+
+def test_a_lone_terminal_callback_places_and_ends_the_call(make_callback: Make, as_records: Lay) -> None:
+    """With only `completed` subscribed one callback of sequence 0 tells both facts; when it was placed is unknown."""
+    only = make_callback("CA1", CallStatus.COMPLETED, START, sequence=0, call_duration=13)
+    placed, ended = _assemble(as_records([only]))
+    assert (placed.placed_at, ended.placed_at) == (None, None)
+    assert ended.answered_at == START - 13 * SECOND
+    assert placed.after.attempted_at == START
+    assert ended.ring_seconds is None
+
+
+def test_a_repeated_callback_tells_nothing(make_callback: Make, as_records: Lay) -> None:
+    """Every callback twice gives the facts of every callback once."""
+    once = _answered_call(make_callback)
+    twice = [callback for callback in once for _ in range(2)]
+    assert [f.fact for f in _assemble(as_records(twice))] == [FactKind.PLACED, FactKind.ENDED]
+
+
+def test_a_late_machine_verdict_revises_the_call(make_callback: Make, as_records: Lay) -> None:
+    """An answering-machine verdict of four fields after the end revises the call and says before and after."""
+    verdict = make_callback(
+        "CA1",
+        None,
+        None,
+        kind=CallbackKind.MACHINE_VERDICT,
+        received_at=START + 50 * SECOND,
+        answered_by="machine_start",
+    )
+    *_, revised = _assemble(as_records([*_answered_call(make_callback), verdict]))
+    assert revised.fact is FactKind.REVISED
+    assert revised.before is not None
+    assert (revised.before.disposition, revised.after.disposition) == (Disposition.ANSWERED, Disposition.MACHINE)
+    assert revised.revision == 2
+
+
+def test_a_machine_verdict_before_any_status_waits_for_it(make_callback: Make, as_records: Lay) -> None:
+    """A verdict alone names no number and tells nothing; the call that follows carries it."""
+    verdict = make_callback(
+        "CA1", None, None, kind=CallbackKind.MACHINE_VERDICT, received_at=START, answered_by="human"
+    )
+    facts = _assemble(as_records([verdict, *_answered_call(make_callback)]))
+    assert [f.fact for f in facts] == [FactKind.PLACED, FactKind.ENDED]
+    assert facts[-1].after.disposition is Disposition.HUMAN
+
+
+def test_a_terminal_callback_that_overtakes_moves_the_attempt_back(make_callback: Make, as_records: Lay) -> None:
+    """When the end comes first, the attempt is corrected to its own time once the earlier callback arrives."""
+    initiated, *_, completed = _answered_call(make_callback)
+    *_, revised = _assemble(as_records([completed, initiated]))
+    assert revised.fact is FactKind.REVISED
+    assert revised.before is not None
+    assert (revised.before.attempted_at, revised.after.attempted_at) == (START + 42 * SECOND, START)
+
+
+def test_a_call_that_never_ends_is_closed_by_event_time(make_callback: Make, as_records: Lay) -> None:
+    """After four hours of other calls' event time a silent call ends as unfinished, at its own deadline."""
+    silent = make_callback("CA1", CallStatus.RINGING, START)
+    other = make_callback("CA2", CallStatus.INITIATED, START + 4 * HOUR)
+    facts = _assemble(as_records([silent, other]))
+    closed = next(f for f in facts if f.call_sid == "CA1" and f.fact is FactKind.ENDED)
+    assert closed.after.disposition is Disposition.UNFINISHED
+    assert closed.after.ended_at == START + 4 * HOUR
+    assert (closed.status, closed.ended_at) == (None, None)
+
+
+def test_a_tick_closes_calls_where_traffic_has_stopped(make_callback: Make, as_records: Lay) -> None:
+    """Time told by a tick closes a silent call like time told by a callback."""
+    silent = make_callback("CA1", CallStatus.RINGING, START)
+    tick = make_callback("", None, None, kind=CallbackKind.TICK, received_at=START + 5 * HOUR)
+    assert [f.fact for f in _assemble(as_records([silent, tick]))] == [FactKind.PLACED, FactKind.ENDED]
+
+
+def test_an_end_after_the_closing_revises_it(make_callback: Make, as_records: Lay) -> None:
+    """A call closed as unfinished whose end comes after all is revised to that end."""
+    calls = [
+        make_callback("CA1", CallStatus.RINGING, START),
+        make_callback("CA2", CallStatus.INITIATED, START + 4 * HOUR),
+        make_callback("CA1", CallStatus.COMPLETED, START + 4 * HOUR + MINUTE, call_duration=5),
+    ]
+    *_, revised = _assemble(as_records(calls))
+    assert revised.fact is FactKind.REVISED
+    assert revised.status is CallStatus.COMPLETED
+
+
+def test_ended_calls_are_forgotten_in_time(make_callback: Make, as_records: Lay) -> None:
+    """An hour of event time after its end nothing is kept of a call."""
+    data: dict[bytes, bytes] = {}
+    later = make_callback("CA2", CallStatus.INITIATED, START + 2 * HOUR)
+    _assemble(as_records([*_answered_call(make_callback), later]), data)
+    assert b"CA1" not in data
+    assert b"CA2" in data
+
+
+def test_a_callback_of_a_forgotten_call_reaches_the_history_only(make_callback: Make, as_records: Lay) -> None:
+    """A repeat that comes after its call was forgotten is told with `counted` false, so it counts nowhere twice."""
+    calls = [
+        *_answered_call(make_callback),
+        make_callback("CA2", CallStatus.INITIATED, START + 3 * HOUR),
+        make_callback("CA1", CallStatus.COMPLETED, START + 42 * SECOND, sequence=3, call_duration=30),
+    ]
+    again = [fact for fact in _assemble(as_records(calls)) if fact.call_sid == "CA1"][2:]
+    assert again
+    assert not any(fact.counted for fact in again)
+
+
+@pytest.mark.parametrize(
+    ("direction", "parent", "child_legs", "counted"),
+    [
+        (Direction.OUTBOUND_API, None, False, True),
+        (Direction.OUTBOUND_API, "CA0", False, False),
+        (Direction.OUTBOUND_DIAL, "CA0", False, False),
+        (Direction.OUTBOUND_DIAL, "CA0", True, True),
+        (Direction.INBOUND, None, True, False),
+    ],
+)
+def test_only_the_chosen_legs_count(
+    make_callback: Make, as_records: Lay, direction: Direction, parent: str | None, child_legs: bool, counted: bool
+) -> None:
+    """Outbound first legs count; child legs only where the settings say so; inbound calls never."""
+    only = make_callback("CA1", CallStatus.COMPLETED, direction=direction, parent_call_sid=parent)
+    stage = AssembleStage(Assembly(count_child_legs=child_legs), {})
+    effects = process_all(stage, as_records([only]))
+    assert {fact.counted for fact in _facts(effects)} == {counted}
+    assert any(emission.topic == CAMPAIGNS.name for emission in effects.emissions) is counted
+
+
+def test_facts_go_to_every_topic_that_needs_them(make_callback: Make, as_records: Lay) -> None:
+    """All facts reach calls and campaigns; the attempt alone reaches accounts and contacts; each under its key."""
+    effects = process_all(AssembleStage(Assembly(), {}), as_records(_answered_call(make_callback)))
+    keys: dict[str, list[bytes | None]] = {}
+    for emission in effects.emissions:
+        keys.setdefault(emission.topic, []).append(emission.key)
+    assert keys == {
+        CALLS.name: [b"+12025550100"] * 2,
+        CAMPAIGNS.name: [b"spring-sale"] * 2,
+        ACCOUNTS.name: [b"AC1"],
+        CONTACTS.name: [b"+12025550199"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "sip_code", "answered_by", "disposition"),
+    [
+        (CallStatus.COMPLETED, 200, "human", Disposition.HUMAN),
+        (CallStatus.COMPLETED, 200, "machine_end_beep", Disposition.MACHINE),
+        (CallStatus.COMPLETED, 200, "fax", Disposition.MACHINE),
+        (CallStatus.COMPLETED, 200, "unknown", Disposition.ANSWERED),
+        (CallStatus.BUSY, 487, None, Disposition.BUSY),
+        (CallStatus.NO_ANSWER, 487, None, Disposition.NO_ANSWER),
+        (CallStatus.NO_ANSWER, 603, None, Disposition.BLOCKED),
+        (CallStatus.FAILED, 603, None, Disposition.BLOCKED),
+        (CallStatus.FAILED, 404, None, Disposition.INVALID),
+        (CallStatus.FAILED, 480, None, Disposition.NO_ANSWER),
+        (CallStatus.FAILED, 503, None, Disposition.FAILED),
+        (CallStatus.FAILED, None, None, Disposition.NOT_PLACED),
+        (CallStatus.CANCELED, 487, None, Disposition.CANCELED),
+    ],
+)
+def test_dispositions_follow_status_code_and_verdict(
+    status: CallStatus, sip_code: int | None, answered_by: str | None, disposition: Disposition
+) -> None:
+    """Each pair of status and SIP code has its class, and a canceled call is not an unanswered one."""
+    assert disposition_of(status, sip_code, answered_by) is disposition
+
+
+def test_a_poison_record_becomes_a_dead_letter_and_stops_nobody(make_callback: Make, as_records: Lay) -> None:
+    """Bytes that are no callback are set aside with their place and reason; their neighbours are assembled."""
+    records = as_records(_answered_call(make_callback))
+    records.insert(2, Record("callbacks", 0, 99, START, b"CA9", b"\xff{not json"))
+    effects = process_all(AssembleStage(Assembly(), {}), records)
+    assert [f.fact for f in _facts(effects)] == [FactKind.PLACED, FactKind.ENDED]
+    assert [emission.topic for emission in effects.emissions].count(DEADLETTERS.name) == 1
+
+
+def _callbacks() -> st.SearchStrategy[Callback]:
+    seconds = st.integers(0, 90)
+    return st.builds(
+        lambda sid, kind, status, at, usable, received, answered_by, duration, sip, campaign: Callback(
+            call_sid=sid,
+            account_sid="AC1",
+            kind=kind,
+            endpoint="/twilio/voice",
+            received_at=START + received * SECOND,
+            params={},
+            campaign=campaign,
+            happened_at=START + at * SECOND if usable and kind is not CallbackKind.MACHINE_VERDICT else None,
+            status=status if kind is not CallbackKind.MACHINE_VERDICT else None,
+            sequence=at % 4,
+            number="+12025550100" if kind is CallbackKind.STATUS else None,
+            contact="+12025550199" if kind is CallbackKind.STATUS else None,
+            direction=Direction.OUTBOUND_API if kind is CallbackKind.STATUS else Direction.UNKNOWN,
+            answered_by=answered_by,
+            call_duration=duration,
+            sip_code=sip,
+        ),
+        st.sampled_from(["CA1", "CA2", "CA3"]),
+        st.sampled_from([CallbackKind.STATUS] * 4 + [CallbackKind.MACHINE_VERDICT, CallbackKind.CALL_SUMMARY]),
+        st.sampled_from(list(CallStatus)),
+        seconds,
+        st.booleans(),
+        seconds,
+        st.sampled_from([None, None, "human", "machine_start", "unknown"]),
+        st.sampled_from([None, 0, 7, 30]),
+        st.sampled_from([None, 200, 404, 487, 603]),
+        st.sampled_from(["spring-sale"]),
+    )
+
+
+@given(st.lists(_callbacks(), min_size=1, max_size=12), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=150)
+def test_a_call_reads_the_same_in_any_order(callbacks: list[Callback], random: object) -> None:
+    """Merging is commutative and idempotent: any order, with any repeats, reads the same."""
+    shuffled = [*callbacks, *callbacks[:3]]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    known, other = Known(), Known()
+    for callback in callbacks:
+        merge(known, callback)
+    for callback in shuffled:
+        merge(other, callback)
+    assert known == other
+    if known.first_at is not None:
+        assert read(known) == read(other)
+
+
+@given(
+    st.lists(_callbacks(), min_size=1, max_size=25),
+    st.lists(st.integers(1, 6), max_size=25),
+    st.data(),
+)
+@settings(deadline=None, max_examples=120)
+def test_slices_and_crashes_change_no_byte(callbacks: list[Callback], sizes: list[int], data: st.DataObject) -> None:
+    """Any split into slices, and a crash after any part of the state was written, emit the same facts."""
+    records = [
+        Record("callbacks", 0, place, callback.received_at, callback.call_sid.encode(), callback.encode())
+        for place, callback in enumerate(callbacks)
+    ]
+    whole = process_all(AssembleStage(Assembly(), {}), records).emissions
+
+    # What a changelog holds survives; what a crashed slice had written of its state is a beginning of its changes.
+    survived: dict[bytes, bytes] = {}
+    stage = AssembleStage(Assembly(), survived)
+    emitted = []
+    seen = set()
+    start = 0
+    sizes = [*sizes, len(records)]
+    while start < len(records):
+        size = sizes.pop(0) if sizes else len(records)
+        before = dict(survived)
+        effects = process_all(stage, records[start : start + size])
+        for emission in effects.emissions:
+            fact = CallFact.decode(emission.value or b"")
+            identity = (emission.topic, fact.origin)
+            if identity not in seen:
+                seen.add(identity)
+                emitted.append(emission)
+        if data.draw(st.booleans(), label="crash"):
+            written = data.draw(st.integers(0, len(effects.changes)), label="changes written")
+            survived = before
+            for change in effects.changes[:written]:
+                if change.value is None:
+                    survived.pop(change.key, None)
+                else:
+                    survived[change.key] = change.value
+            stage = AssembleStage(Assembly(), survived)
+            sizes.append(size)
+            continue
+        start += size
+    assert emitted == whole
