@@ -1,0 +1,1 @@
+"""The front door: the command line, and which parts run in which process."""

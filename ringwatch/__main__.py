@@ -1,0 +1,7 @@
+"""`python -m ringwatch` is `ringwatch`."""
+
+from __future__ import annotations
+
+from ringwatch.cli import main
+
+main()

@@ -1,0 +1,196 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from schemas.settings import ConfigurationError, Settings, load_settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What the shell and service supervisors expect: 2 is a usage or configuration error.
+_REFUSED = 2
+
+
+class Refused(click.ClickException):
+    """An error the user can mend; its text says how."""
+
+    exit_code = _REFUSED
+
+    def show(self, file: Any = None) -> None:
+        """Print the text on standard error, one line a problem."""
+        for line in self.message.splitlines():
+            click.echo(f"ringwatch: {line}", err=True, file=file)
+
+
+def _common(command: F) -> F:
+    """Options that many commands share."""
+    for option in (
+        click.option("--data", type=click.Path(path_type=Path), help="Folder of the log, the history and all else."),
+        click.option("--config", type=click.Path(path_type=Path), help="Configuration file; default ringwatch.toml."),
+    ):
+        command = option(command)
+    return command
+
+
+def _settings(config: Path | None, **given: object) -> Settings:
+    try:
+        return load_settings(config, **given)
+    except ConfigurationError as error:
+        raise Refused(str(error)) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ringwatch")
+def cli() -> None:
+    """Watch Twilio calls: callbacks in, caller-reputation alerts out, history in DuckDB."""
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+@click.option("--insecure", is_flag=True, help="Take unsigned callbacks; on loopback only.")
+def up(data: Path | None, config: Path | None, http: str | None, insecure: bool) -> None:
+    """Run gateway, agents, history and feed in one process."""
+    from ringwatch.serve import serve
+
+    _log_to_stderr()
+    _run(serve, _settings(config, data=data, http=http), insecure=insecure)
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated traffic.")
+def demo(data: Path | None, config: Path | None, http: str | None, seed: int) -> None:
+    """Show the main job on simulated traffic; DEMO_SECONDS=60 in the environment ends it by itself."""
+    from ringwatch.demo import run_demo
+
+    _run(run_demo, config, data=data, http=http, seed=seed)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file; default ringwatch.toml.")
+@click.option("--json", "as_json", is_flag=True, help="One alert transition a line, as JSON.")
+def replay(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
+    """Run assembly, windows and detectors over replay lines, without a log; - is standard input."""
+    from ringwatch.replay import run_replay
+
+    _run(run_replay, files, _settings(config), as_json=as_json)
+
+
+@cli.command()
+@click.option("--scenario", default="collapse", show_default=True, help="What to simulate; see --list.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
+@click.option("--out", type=click.Path(path_type=Path), help="File for the lines; default standard output.")
+@click.option("--truth", type=click.Path(path_type=Path), help="File for what was injected, as JSON.")
+@click.option("--ending-at", help="Where simulated time ends, ISO 8601; default 2026-11-23T14:00:00Z.")
+@click.option("--list", "only_list", is_flag=True, help="Name the scenarios and stop.")
+@click.option("--describe", is_flag=True, help="With --list: say what each one does.")
+def simulate(
+    scenario: str,
+    seed: int,
+    out: Path | None,
+    truth: Path | None,
+    ending_at: str | None,
+    only_list: bool,
+    describe: bool,
+) -> None:
+    """Write callbacks as Twilio would send them, as replay lines."""
+    from ringwatch.simulate import list_scenarios, run_simulate
+
+    if only_list or describe:
+        list_scenarios(describe=describe)
+        return
+    _run(run_simulate, scenario, seed, out, truth, ending_at)
+
+
+@cli.command()
+@click.argument("query")
+@_common
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="How to write the result.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--out", type=click.Path(path_type=Path), help="File for the result; default standard output.")
+@click.option("--limit", type=click.IntRange(min=1), help="Rows to return at most.")
+def sql(
+    query: str,
+    data: Path | None,
+    config: Path | None,
+    output: str,
+    as_json: bool,
+    out: Path | None,
+    limit: int | None,
+) -> None:
+    """Ask the history, while ringwatch runs and when it doesn't."""
+    from ringwatch.sql import run_sql
+
+    _run(run_sql, _settings(config, data=data), query, "json" if as_json else output, out, limit)
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+def check(data: Path | None, config: Path | None, http: str | None, as_json: bool) -> None:
+    """Check the configuration and the data folder, and say what is missing."""
+    from ringwatch.check import run_check
+
+    _run(run_check, _settings(config, data=data, http=http), as_json=as_json)
+
+
+def _run(command: Callable[..., int | None], *arguments: object, **options: object) -> None:
+    """Run a command; its errors that a user can mend become one line each.
+
+    The commands are imported when they are called: `ringwatch sql` shall not wait for Faust.
+    """
+    try:
+        status = command(*arguments, **options)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Somebody downstream, such as `head`, has read enough.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if not _can_be_mended(error):
+            raise
+        raise Refused(str(error)) from error
+    if status:
+        sys.exit(status)
+
+
+def _can_be_mended(error: Exception) -> bool:
+    from schemas.log import LogUnavailableError
+    from sinks.history.errors import HistoryError
+
+    mendable: tuple[type[Exception], ...] = (ConfigurationError, LogUnavailableError, HistoryError)
+    if isinstance(error, mendable):
+        return True
+    from streams.transports.local.errors import LogError
+
+    return isinstance(error, LogError)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for noisy in ("faust", "mode", "aiokafka", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli.main(prog_name="ringwatch")

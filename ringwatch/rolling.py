@@ -1,0 +1,215 @@
+"""The windows and rules of numbers and campaigns for the API, read from the agents' changelogs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from schemas.alert import Subject, SubjectKind
+from schemas.log import Log, LogUnavailableError, Positions, Record
+from schemas.settings import Settings
+from schemas.times import SECOND
+from sinks.feed.rolling import WINDOWS, SubjectView
+from streams.agents.app import changelog_of
+from streams.agents.campaigns import (
+    CampaignState,
+    NumberState,
+    campaign_key,
+    name_of_campaign,
+    number_key,
+    read_number_state,
+)
+from streams.agents.subject import SubjectState
+from streams.detectors.answer_status import describe_campaign, describe_number
+from streams.windows.ring import Span
+from streams.windows.rolling import RollingCounts
+
+_NUMBERS = changelog_of("numbers")
+_CAMPAIGNS = changelog_of("campaigns")
+
+_SPANS = dict(zip(WINDOWS, (Span.FIVE_MINUTES, Span.HOUR, Span.DAY, Span.WEEK), strict=True))
+
+_RECORDS_A_FETCH = 1_000
+_WAIT_SECONDS = 0.5
+_PAUSE_SECONDS = 1.0
+
+_logger = logging.getLogger(__name__)
+
+
+class SortedKeys:
+    """Keys in order, for lists that are read page by page while new keys come in."""
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+
+    def add(self, key: str) -> None:
+        """Put a key in its place; one that is there already stays."""
+        place = bisect_left(self._keys, key)
+        if place == len(self._keys) or self._keys[place] != key:
+            self._keys.insert(place, key)
+
+    def remove(self, key: str) -> None:
+        """Take a key out, if it is there."""
+        place = bisect_left(self._keys, key)
+        if place < len(self._keys) and self._keys[place] == key:
+            del self._keys[place]
+
+    def after(self, key: str | None) -> Iterator[str]:
+        """The keys past a key, in order; all of them past None."""
+        start = 0 if key is None else bisect_right(self._keys, key)
+        for place in range(start, len(self._keys)):
+            yield self._keys[place]
+
+
+class Rolling:
+    """Follows the changelogs of numbers and campaigns; decodes a state when somebody asks for it.
+
+    Windows are read as of the latest event time that any campaign has seen: event time decides, also for those whose
+    own traffic has stopped.
+
+    Args:
+        log: the changelogs are in it.
+        settings: lateness and rules, to read the states with.
+    """
+
+    def __init__(self, log: Log, settings: Settings) -> None:
+        self._log = log
+        self._rules = settings.rules
+        self._lateness = round(settings.lateness_seconds * SECOND)
+        self._numbers: dict[str, bytes] = {}
+        self._campaigns: dict[bytes, bytes] = {}
+        self._number_names = SortedKeys()
+        self._campaign_names = SortedKeys()
+        self._newest = 0
+        self._moved: set[str] = set()
+        self._ready = False
+
+    def readiness(self) -> bool | str:
+        """Whether the changelogs were read up to where they stood at the start."""
+        return self._ready or "reading the windows from the log"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read the changelogs from their beginning, then follow them."""
+        positions: Positions = {}
+        while not stop.is_set():
+            try:
+                await self._follow(positions, stop)
+            except LogUnavailableError as error:
+                _logger.warning("the windows can't be read from the log, trying again: %s", error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _follow(self, positions: Positions, stop: asyncio.Event) -> None:
+        ends: Positions = {}
+        for topic in (_NUMBERS, _CAMPAIGNS):
+            for partition, end in (await self._log.ends(topic)).items():
+                ends[topic, partition] = end
+                positions.setdefault((topic, partition), 0)
+        reader = await self._log.reader(dict(positions))
+        try:
+            while not stop.is_set():
+                records = await reader.fetch(_RECORDS_A_FETCH, _WAIT_SECONDS)
+                for record in records:
+                    self._apply(record)
+                    positions[record.topic, record.partition] = record.offset + 1
+                # A changelog's last record is never compacted away, so its end is always reached.
+                self._ready = self._ready or all(positions[place] >= end for place, end in ends.items())
+        finally:
+            await reader.close()
+
+    def _apply(self, record: Record) -> None:
+        key, value = record.key or b"", record.value
+        if record.topic == _NUMBERS:
+            name = key.decode()
+            if value is None:
+                self._numbers.pop(name, None)
+                self._number_names.remove(name)
+            else:
+                if name not in self._numbers:
+                    self._number_names.add(name)
+                self._numbers[name] = value
+            return
+        campaign = name_of_campaign(key)
+        if value is None:
+            self._campaigns.pop(key, None)
+            if campaign is not None:
+                self._campaign_names.remove(campaign)
+            return
+        self._campaigns[key] = value
+        if campaign is not None:
+            self._campaign_names.add(campaign)
+            self._moved.add(campaign)
+
+    def number(self, value: str) -> SubjectView | None:
+        """One of the company's own numbers; None if it is not known."""
+        packed = self._numbers.get(value)
+        return None if packed is None else self._view_of_number(value, packed, self._as_of())
+
+    def numbers(self, after: str | None, limit: int, campaign: str | None) -> Sequence[SubjectView]:
+        """Up to `limit` numbers in ascending order, past `after`, of one campaign if one is given."""
+        as_of = self._as_of()
+        found: list[SubjectView] = []
+        for name in self._number_names.after(after):
+            if len(found) >= limit:
+                break
+            view = self._view_of_number(name, self._numbers[name], as_of)
+            if campaign is None or campaign in view.campaigns:
+                found.append(view)
+        return found
+
+    def campaign(self, value: str) -> SubjectView | None:
+        """One campaign; None if it is not known."""
+        packed = self._campaigns.get(campaign_key(value))
+        return None if packed is None else self._view_of_campaign(value, packed, self._as_of())
+
+    def campaigns(self, after: str | None, limit: int) -> Sequence[SubjectView]:
+        """Up to `limit` campaigns in ascending order, past `after`."""
+        as_of = self._as_of()
+        found: list[SubjectView] = []
+        for name in self._campaign_names.after(after):
+            if len(found) >= limit:
+                break
+            found.append(self._view_of_campaign(name, self._campaigns[campaign_key(name)], as_of))
+        return found
+
+    def _as_of(self) -> int:
+        for name in self._moved:
+            packed = self._campaigns.get(campaign_key(name))
+            if packed is not None:
+                self._newest = max(self._newest, self._read_campaign(name, packed).counts.watermark or 0)
+        self._moved.clear()
+        return self._newest
+
+    def _read_campaign(self, name: str, packed: bytes) -> CampaignState:
+        return CampaignState.from_bytes(packed, name, self._lateness, self._rules)
+
+    def _view_of_number(self, name: str, packed: bytes, as_of: int) -> SubjectView:
+        subject = Subject(SubjectKind.NUMBER, name)
+        state = SubjectState.from_bytes(packed, subject, self._lateness, self._rules.volume_spike)
+        rules = {"volume_spike": state.spike.describe(as_of)}
+        campaign = state.campaigns[-1] if state.campaigns else None
+        if campaign is not None:
+            rules["answer_rate_collapse"] = self._answers_of_number(campaign, name, as_of)
+        return SubjectView(name, tuple(state.campaigns), as_of, _windows(state.counts, as_of), rules)
+
+    def _answers_of_number(self, campaign: str, number: str, as_of: int) -> dict[str, object]:
+        own = self._campaigns.get(number_key(campaign, number))
+        shared = self._campaigns.get(campaign_key(campaign))
+        if own is None or shared is None:
+            return {"state": "learning", "campaign": campaign}
+        state: NumberState = read_number_state(number_key(campaign, number), own, self._rules)
+        described = describe_number(self._read_campaign(campaign, shared).answers, state.answers, as_of)
+        return {**described, "campaign": campaign}
+
+    def _view_of_campaign(self, name: str, packed: bytes, as_of: int) -> SubjectView:
+        state = self._read_campaign(name, packed)
+        rules = {
+            "volume_spike": state.spike.describe(as_of),
+            "answer_rate_collapse": describe_campaign(state.answers, as_of),
+        }
+        return SubjectView(name, (name,), as_of, _windows(state.counts, as_of), rules)
+
+
+def _windows(counts: RollingCounts, as_of: int) -> dict[str, dict[str, float | int | None]]:
+    return {name: counts.read(span, as_of).as_public() for name, span in _SPANS.items()}
