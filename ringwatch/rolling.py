@@ -6,6 +6,7 @@ import asyncio
 import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from schemas.alert import Subject, SubjectKind
 from schemas.log import Log, LogUnavailableError, Positions, Record
@@ -36,6 +37,10 @@ _WAIT_SECONDS = 0.5
 _PAUSE_SECONDS = 1.0
 
 _logger = logging.getLogger(__name__)
+
+
+# What a detector says of itself: words, numbers and None.
+Described = dict[str, dict[str, Any]]
 
 
 class SortedKeys:
@@ -187,13 +192,13 @@ class Rolling:
     def _view_of_number(self, name: str, packed: bytes, as_of: int) -> SubjectView:
         subject = Subject(SubjectKind.NUMBER, name)
         state = SubjectState.from_bytes(packed, subject, self._lateness, self._rules.volume_spike)
-        rules = {"volume_spike": state.spike.describe(as_of)}
+        rules: Described = {"volume_spike": state.spike.describe(as_of)}
         campaign = state.campaigns[-1] if state.campaigns else None
         if campaign is not None:
             rules["answer_rate_collapse"] = self._answers_of_number(campaign, name, as_of)
         return SubjectView(name, tuple(state.campaigns), as_of, _windows(state.counts, as_of), rules)
 
-    def _answers_of_number(self, campaign: str, number: str, as_of: int) -> dict[str, object]:
+    def _answers_of_number(self, campaign: str, number: str, as_of: int) -> dict[str, Any]:
         own = self._campaigns.get(number_key(campaign, number))
         shared = self._campaigns.get(campaign_key(campaign))
         if own is None or shared is None:
@@ -204,7 +209,7 @@ class Rolling:
 
     def _view_of_campaign(self, name: str, packed: bytes, as_of: int) -> SubjectView:
         state = self._read_campaign(name, packed)
-        rules = {
+        rules: Described = {
             "volume_spike": state.spike.describe(as_of),
             "answer_rate_collapse": describe_campaign(state.answers, as_of),
         }

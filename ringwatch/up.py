@@ -21,6 +21,7 @@ from schemas.register import Register, load_register
 from schemas.settings import ConfigurationError, Settings
 from sinks.feed.api import create_api
 from sinks.feed.board import Board
+from sinks.history.errors import HistoryInUseError
 from sinks.history.routes import sql_routes
 from sinks.history.sink import HistorySink
 from sinks.history.store import History
@@ -34,6 +35,10 @@ _logger = logging.getLogger(__name__)
 
 # How long open connections may take to finish once a stop was asked for: Twilio's own limit on a request.
 _GRACE_SECONDS = 15
+
+# An ad-hoc query holds the file for seconds; longer than ten, somebody should look who holds it.
+_HISTORY_TRIES = 20
+_HISTORY_PAUSE_SECONDS = 0.5
 
 
 class Up:
@@ -91,7 +96,7 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
     async with AsyncExitStack() as stack:
         log = share_log(settings.log_path)
         stack.callback(release_log, settings.log_path)
-        history_store = History.open(settings.history_path)
+        history_store = await _open_history(settings)
         stack.callback(history_store.close)
         create_topics(log, settings.partitions)
 
@@ -133,6 +138,8 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
                 lifespan="off",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 server_header=False,
+                # The gateway judges forwarded headers itself; who is local is not for a header to say.
+                proxy_headers=False,
             )
         )
 
@@ -154,6 +161,16 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
         yield up
 
 
+async def _open_history(settings: Settings) -> History:
+    """Open the history; wait a little for a `ringwatch sql` that reads it just now."""
+    for _ in range(_HISTORY_TRIES):
+        try:
+            return History.open(settings.history_path)
+        except HistoryInUseError:
+            await asyncio.sleep(_HISTORY_PAUSE_SECONDS)
+    return History.open(settings.history_path)
+
+
 class _Server(uvicorn.Server):
     """A server whose signals are handled by whoever runs it."""
 
@@ -171,9 +188,8 @@ class _Server(uvicorn.Server):
         while not self.started:
             if self._task.done():
                 error = self._task.exception()
-                raise ConfigurationError(
-                    f"http: {self.config.host}:{self.config.port} can't be listened on ({error}); name another with --http"
-                )
+                where = f"{self.config.host}:{self.config.port}"
+                raise ConfigurationError(f"http: {where} can't be listened on ({error}); name another with --http")
             await asyncio.sleep(0.005)
         name = self.servers[0].sockets[0].getsockname()
         host = f"[{name[0]}]" if ":" in name[0] else name[0]

@@ -44,14 +44,23 @@ class AnswerRateCollapse(RuleSettings):
     severity: Severity = Severity.CRITICAL
     false_alarms_per_day: Positive = Field(1.0, description="False alarms a day that the whole fleet may cost.")
     fleet_calls_per_day: Positive = Field(10_000.0, description="Calls a day of the whole fleet, by estimate.")
-    odds_ratio: Probability = Field(0.35, description="The fall in the odds of an answer that is looked for.")
+    odds_ratio: Probability = Field(0.3, description="The fall in the odds of an answer that is looked for.")
     learning_calls: int = Field(100, ge=1, description="Calls of the subject before there is a baseline.")
-    shrinkage_calls: Positive = Field(100.0, description="Weight of the campaign's rate beside a number's own, in calls.")
-    peer_half_life_calls: Positive = Field(300.0, description="How fast the campaign's present level forgets, in calls.")
+    learning_hours: Positive = Field(
+        24.0, description="Hours of traffic before a campaign's own baseline; numbers are judged beside their peers."
+    )
+    shrinkage_calls: Positive = Field(
+        100.0, description="Weight of the campaign's rate beside a number's own, in calls."
+    )
+    peer_half_life_calls: Positive = Field(
+        300.0, description="How fast the campaign's present level forgets, in calls."
+    )
     recovery_calls: int = Field(20, ge=1, description="Fresh calls needed before an alert can resolve.")
     dwell_minutes: Positive = Field(30.0, description="The least time between firing and resolving, in minutes.")
     suppress: bool = Field(True, description="Whether a collapsed number is suppressed.")
-    suppress_hours: Positive = Field(24.0, description="How long a suppression holds unless the number recovers, hours.")
+    suppress_hours: Positive = Field(
+        24.0, description="How long a suppression holds unless the number recovers, hours."
+    )
     suppress_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.3, description="The largest share of a campaign's numbers suppressed at once."
     )
@@ -72,7 +81,7 @@ class VolumeSpike(RuleSettings):
 
     @model_validator(mode="after")
     def _check_bucket(self) -> Self:
-        if 60 % self.bucket_minutes:  # noqa: PLR2004 - minutes of an hour
+        if 60 % self.bucket_minutes:
             raise ValueError("bucket_minutes must divide 60: write 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60")
         return self
 

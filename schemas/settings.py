@@ -117,13 +117,20 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="RINGWATCH_", env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix="RINGWATCH_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     data: Path = Field(Path("data"), description="Folder of the embedded log, the DuckDB file and everything else.")
     broker: str = Field("", description="local:///PATH of the embedded log; empty is `log` in the data folder.")
-    http: Annotated[str, AfterValidator(_check_address)] = Field("127.0.0.1:8080", description="HOST:PORT to listen on.")
-    partitions: int = Field(4, ge=1, le=256, description="Partitions of every topic; fixed once the log exists.")
+    http: Annotated[str, AfterValidator(_check_address)] = Field(
+        "127.0.0.1:8080", description="HOST:PORT to listen on."
+    )
+    # One process gains nothing from more, and one partition keeps all callbacks in one order.
+    partitions: int = Field(1, ge=1, le=256, description="Partitions of every topic; fixed once the log exists.")
     lateness_seconds: float = Field(120.0, ge=0, le=1_800, description="How late a fact may come and count, seconds.")
     public_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(
         None, description="The base URL that Twilio calls, e.g. https://hooks.example.com."
@@ -240,8 +247,14 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "settings"
-        hint = "no such setting; docs/settings.md lists them all" if problem["type"] == "extra_forbidden" else problem["msg"]
+        hint = (
+            "no such setting; docs/settings.md lists them all"
+            if problem["type"] == "extra_forbidden"
+            else problem["msg"]
+        )
         given = problem.get("input")
-        shown = "" if problem["type"] in {"extra_forbidden", "missing"} or isinstance(given, dict) else f" (got {given!r})"
+        shown = (
+            "" if problem["type"] in {"extra_forbidden", "missing"} or isinstance(given, dict) else f" (got {given!r})"
+        )
         lines.append(f"{key}: {hint}{shown}")
     return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The HTTP side out: alerts, suppressions and rolling windows, as pages and as a stream."""

@@ -1,0 +1,1 @@
+"""The history: everything that happened, in a DuckDB file, for SQL."""

@@ -23,6 +23,8 @@ from streams.agents.call import Known, Reading, campaign_of, event_time, merge, 
 from streams.agents.stage import Effects, StateChange, States, apply_each
 
 _VERSION: Final = 1
+# Other requests carry no time of Twilio's; when they were received says nothing about the calls of their partition.
+_MOVE_THE_WATERMARK: Final = frozenset({CallbackKind.STATUS, CallbackKind.TICK})
 _PARTITION_KEY: Final = b"\x00partition:"  # no CallSid starts with a zero byte
 
 
@@ -115,7 +117,8 @@ class AssembleStage:
             return []
         self._emissions = []
         callback = Callback.decode(record.value or b"")
-        position.watermark = max(position.watermark, event_time(callback))
+        if callback.kind in _MOVE_THE_WATERMARK:
+            position.watermark = max(position.watermark, event_time(callback))
         index = self._close_silent(record, position.watermark, deadlines)
         if callback.kind is not CallbackKind.TICK:
             origin = Origin(record.partition, record.offset, index)
@@ -174,7 +177,7 @@ class AssembleStage:
         state.applied = record.offset
         state.known.closed_at = due
         origin = Origin(record.partition, record.offset, index)
-        return self._tell(key.decode(), state, origin, due, record.timestamp)
+        return self._tell(key.decode(), state, origin, record.timestamp)
 
     def _apply(
         self,
@@ -199,12 +202,12 @@ class AssembleStage:
         if before is None or state.known.closed_at is not None:
             heapq.heappush(deadlines, (self._deadline(state), key))
         was_ended = state.ended
-        self._tell(callback.call_sid, state, origin, event_time(callback), record.timestamp)
+        self._tell(callback.call_sid, state, origin, record.timestamp)
         if state.ended and not was_ended:
             # The deadline moved closer: from the call's timeout to the time an ended call is kept.
             heapq.heappush(deadlines, (self._deadline(state), key))
 
-    def _tell(self, call_sid: str, state: CallState, origin: Origin, at: int, timestamp: int) -> int:
+    def _tell(self, call_sid: str, state: CallState, origin: Origin, timestamp: int) -> int:
         """Emit the facts that the call's present reading adds to the last one; give the next free index."""
         known = state.known
         if known.first_at is None or known.number is None:
@@ -216,19 +219,19 @@ class AssembleStage:
         index = origin.index
         if told is None:
             placed = Contribution(attempted_at=known.first_at)
-            self._emit(call_sid, state, FactKind.PLACED, origin, at, None, _as_placed(reading, placed), timestamp)
+            self._emit(call_sid, state, FactKind.PLACED, origin, None, _as_placed(reading, placed), timestamp)
             told = _as_placed(reading, placed)
             index += 1
         has_ended = reading.contribution.disposition is not None
         if has_ended and not state.ended:
             state.ended = True
             where = Origin(origin.partition, origin.offset, index)
-            self._emit(call_sid, state, FactKind.ENDED, where, at, told.contribution, reading, timestamp)
+            self._emit(call_sid, state, FactKind.ENDED, where, told.contribution, reading, timestamp)
             told = reading
             index += 1
         elif reading.contribution != told.contribution or (state.ended and reading != told):
             where = Origin(origin.partition, origin.offset, index)
-            self._emit(call_sid, state, FactKind.REVISED, where, at, told.contribution, reading, timestamp)
+            self._emit(call_sid, state, FactKind.REVISED, where, told.contribution, reading, timestamp)
             told = reading
             index += 1
         state.told = told
@@ -245,7 +248,6 @@ class AssembleStage:
         state: CallState,
         kind: FactKind,
         origin: Origin,
-        at: int,
         before: Contribution | None,
         reading: Reading,
         timestamp: int,
@@ -255,11 +257,12 @@ class AssembleStage:
         assert known.number is not None
         assert state.counted is not None
         campaign = campaign_of(known)
+        contribution = reading.contribution
         fact = CallFact(
             fact=kind,
             revision=state.revision,
             origin=origin,
-            at=at,
+            at=contribution.attempted_at if contribution.ended_at is None else contribution.ended_at,
             call_sid=call_sid,
             account_sid=known.account_sid,
             number=known.number,
@@ -269,7 +272,7 @@ class AssembleStage:
             parent_call_sid=known.parent_call_sid,
             counted=state.counted,
             before=before,
-            after=reading.contribution,
+            after=contribution,
             status=reading.status,
             answered_by=reading.answered_by,
             sip_code=reading.sip_code,
@@ -286,7 +289,7 @@ class AssembleStage:
         if not state.counted:
             return
         emit(NewRecord(CAMPAIGNS.name, campaign.encode(), value, timestamp=timestamp))
-        if before is None or before.attempted_at != reading.contribution.attempted_at:
+        if before is None or before.attempted_at != contribution.attempted_at:
             emit(NewRecord(ACCOUNTS.name, known.account_sid.encode(), value, timestamp=timestamp))
         if kind is FactKind.PLACED and known.contact:
             emit(NewRecord(CONTACTS.name, known.contact.encode(), value, timestamp=timestamp))

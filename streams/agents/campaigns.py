@@ -47,6 +47,11 @@ def number_key(campaign: str, number: str) -> bytes:
     return _NUMBER + campaign.encode() + b"\x00" + number.encode()
 
 
+def name_of_campaign(key: bytes) -> str | None:
+    """The campaign that a table's key stands for; None for the key of a number."""
+    return key.removeprefix(_CAMPAIGN).decode() if key.startswith(_CAMPAIGN) else None
+
+
 class _PackedCampaign(msgspec.Struct, array_like=True):
     partition: int
     applied: AppliedOrigins
@@ -260,9 +265,16 @@ class CampaignsStage:
         return NumberState(NumberAnswers(rule, number, campaign), partition=0, last_at=0)
 
     def _read_number(self, key: bytes, packed: bytes) -> NumberState:
-        campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
-        rule = self._rules.answer_rate_collapse.of_campaign(campaign)
-        found = unpack(_VERSION, _number_decoder, packed, f"state of number {number} in campaign {campaign}")
-        return NumberState(
-            NumberAnswers.from_bytes(found.answers, rule, number, campaign), found.partition, found.last_at
-        )
+        return read_number_state(key, packed, self._rules)
+
+
+def read_number_state(key: bytes, packed: bytes, rules: Rules) -> NumberState:
+    """A number's state in a campaign from its key and bytes.
+
+    Raises:
+        UnreadableStateError: the bytes are damaged, or of another version.
+    """
+    campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
+    rule = rules.answer_rate_collapse.of_campaign(campaign)
+    found = unpack(_VERSION, _number_decoder, packed, f"state of number {number} in campaign {campaign}")
+    return NumberState(NumberAnswers.from_bytes(found.answers, rule, number, campaign), found.partition, found.last_at)

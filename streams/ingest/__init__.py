@@ -1,0 +1,1 @@
+"""Where records come from: the webhook gateway, replayed lines, backfill and the simulator."""

@@ -37,7 +37,7 @@ class Slice(msgspec.Struct, frozen=True):
 class SlicedTopic(faust.Topic):
     """A topic whose messages carry slices; messages of any other kind are decoded as Faust does."""
 
-    async def decode(self, message: Message, *, propagate: bool = False) -> EventT:
+    async def decode(self, message: Message, *, propagate: bool = False) -> EventT[object]:
         """Pass a slice on as it is."""
         if isinstance(message.value, Slice):
             return self._create_event(None, message.value, message.headers, message)

@@ -1,0 +1,153 @@
+"""The rule `opt_out`: a person asked not to be called again."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+
+from schemas.alert import Alert, AlertState, Evidence, Subject, SubjectKind, alert_id
+from schemas.opt_out import Channel, OptOut
+from schemas.rules import OptOutRule
+from schemas.suppression import Suppression
+from schemas.times import to_iso
+from streams.detectors.finding import NOTHING, Finding, Lifted
+from streams.windows.packing import pack, unpack
+
+VERSION = 1
+
+RULE = "opt_out"
+
+SOURCE = "47 CFR 64.1200(a)(10) and (d): a request not to be called is honoured by any reasonable means it is made."
+WHAT_TO_DO = "Do not call or text the person; take them off every campaign's list."
+
+
+class _State(msgspec.Struct, array_like=True):
+    channels: list[str] = msgspec.field(default_factory=list)
+    run: int = 0
+    sequence: int = 0
+    since: int | None = None
+    opt_outs: int = 0
+    opt_ins: int = 0
+
+
+_decoder = msgspec.msgpack.Decoder(_State)
+
+
+class ContactOptOut:
+    """Whether one person may be called. Decided on the raw signal; nothing is learned and nothing has to add up.
+
+    The first opt-out on any channel fires and suppresses the person for good. Further ones are counted. Opting back
+    in to messages takes off the messaging channel only, wherever it was said; when no channel is left, the alert is
+    resolved and the suppression lifted.
+
+    Args:
+        settings: the rule's settings.
+        contact: the person.
+    """
+
+    __slots__ = ("contact", "settings", "state", "subject")
+
+    def __init__(self, settings: OptOutRule, contact: str) -> None:
+        self.settings = settings
+        self.contact = contact
+        self.subject = Subject(SubjectKind.CONTACT, contact)
+        self.state = _State()
+
+    def update(self, opt_out: OptOut) -> list[Finding]:
+        """Take in one signal, in the order of the log."""
+        if not self.settings.enabled:
+            return NOTHING
+        return self._opt_out(opt_out) if opt_out.opted_out else self._opt_in(opt_out)
+
+    def describe(self) -> dict[str, object]:
+        """The state as the API shows it: `firing` while opted out."""
+        state = self.state
+        word = "off" if not self.settings.enabled else "firing" if state.channels else "ok"
+        return {
+            "state": word,
+            "channels": list(state.channels),
+            "since": None if state.since is None else to_iso(state.since),
+            "opt_outs": state.opt_outs,
+            "opt_ins": state.opt_ins,
+            "alert_id": alert_id(RULE, self.subject, state.run) if state.channels else None,
+        }
+
+    def to_bytes(self) -> bytes:
+        """The state as bytes, version first."""
+        return pack(VERSION, self.state)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, settings: OptOutRule, contact: str) -> Self:
+        """The state from its bytes.
+
+        Raises:
+            UnreadableStateError: the bytes are damaged, or of another version.
+        """
+        contact_state = cls(settings, contact)
+        contact_state.state = unpack(VERSION, _decoder, data, "opt-out of a contact")
+        return contact_state
+
+    def _opt_out(self, opt_out: OptOut) -> list[Finding]:
+        state = self.state
+        state.opt_outs += 1
+        first = not state.channels
+        if opt_out.channel not in state.channels:
+            state.channels = sorted([*state.channels, opt_out.channel.value])
+        if not first:
+            return NOTHING
+        state.run += 1
+        state.sequence = 1
+        state.since = opt_out.at
+        message = f"{self.contact} asked not to be called again ({opt_out.source.value}, {opt_out.channel.value})."
+        alert = self._alert(opt_out, AlertState.FIRING, message)
+        suppression = Suppression(
+            subject=self.subject,
+            rule=RULE,
+            alert_id=alert.alert_id,
+            at=opt_out.at,
+            until=None,
+            reason=message,
+            evidence=alert.evidence,
+        )
+        return [alert, suppression]
+
+    def _opt_in(self, opt_out: OptOut) -> list[Finding]:
+        state = self.state
+        state.opt_ins += 1
+        if Channel.MESSAGING not in state.channels:
+            return NOTHING
+        state.channels = [channel for channel in state.channels if channel != Channel.MESSAGING]
+        if state.channels:
+            return NOTHING
+        state.sequence += 1
+        resolved = self._alert(opt_out, AlertState.RESOLVED, f"{self.contact} opted back in.")
+        state.since = None
+        return [resolved, Lifted(self.subject)]
+
+    def _alert(self, opt_out: OptOut, kind: AlertState, message: str) -> Alert:
+        state = self.state
+        evidence: Evidence = {
+            "signal": opt_out.source.value,
+            "channel": opt_out.channel.value,
+            "said": opt_out.said,
+            "number": opt_out.number,
+            "campaign": opt_out.campaign,
+            "sid": opt_out.sid,
+            "endpoint": opt_out.endpoint,
+            "opt_outs": state.opt_outs,
+            "source": SOURCE,
+            "what_to_do": WHAT_TO_DO,
+        }
+        return Alert(
+            alert_id=alert_id(RULE, self.subject, state.run),
+            sequence=state.sequence,
+            rule=RULE,
+            subject=self.subject,
+            state=kind,
+            severity=self.settings.severity,
+            at=opt_out.at,
+            since=opt_out.at if state.since is None else state.since,
+            evidence=evidence,
+            message=message,
+        )

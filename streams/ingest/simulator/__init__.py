@@ -1,0 +1,11 @@
+"""Traffic as Twilio would send it, from a seed, with what was injected told beside it."""
+
+from __future__ import annotations
+
+from streams.ingest.simulator.line import Line
+from streams.ingest.simulator.scenario import Scenario
+from streams.ingest.simulator.scenarios import SCENARIOS
+from streams.ingest.simulator.simulation import DEFAULT_END, Simulation, simulate, truth
+from streams.ingest.simulator.truth import Incident, Truth
+
+__all__ = ["DEFAULT_END", "SCENARIOS", "Incident", "Line", "Scenario", "Simulation", "Truth", "simulate", "truth"]

@@ -1,0 +1,157 @@
+"""Who calls and who is called: numbers that nobody owns, with the places Twilio looks up for them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.ingest.simulator.draws import gamma, normal, pick, stream
+from streams.ingest.simulator.scenario import Campaign, Scenario
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What Twilio tells of a number's origin; blank where its look-up found nothing."""
+
+    city: str
+    state: str
+    zip_code: str
+    country: str = "US"
+
+
+class Number(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the company's numbers.
+
+    Attributes:
+        number: E.164.
+        campaign: what it calls for.
+        place: where Twilio believes it is.
+        first_contact: where its share of the contacts begins.
+        stir_status: the attestation of its calls: A, B, or the text null.
+        completed_only: whether only `completed` is subscribed to.
+        volume: its level of volume around 1.
+        answer_effect: what it adds to the log odds of an answer.
+    """
+
+    number: str
+    campaign: Campaign
+    place: Place
+    first_contact: int
+    stir_status: str
+    completed_only: bool
+    volume: float
+    answer_effect: float
+
+
+# Of all exchanges only 555 is kept free of people; its lines 0100 to 0199, set aside for fiction, are used first.
+_FIRST_LINE = 100
+_LINES = 9_900
+
+# An 888 number has no place, as in the bodies Twilio sends for toll-free callers.
+_OWN_AREAS: tuple[tuple[str, Place], ...] = (
+    ("202", Place("WASHINGTON", "DC", "20004")),
+    ("617", Place("BOSTON", "MA", "02110")),
+    ("404", Place("ATLANTA", "GA", "30303")),
+    ("215", Place("PHILADELPHIA", "PA", "19103")),
+    ("305", Place("MIAMI", "FL", "33131")),
+    ("888", Place("", "", "")),
+    ("704", Place("CHARLOTTE", "NC", "28202")),
+    ("614", Place("COLUMBUS", "OH", "43215")),
+)
+
+# All in the Eastern zone, whose calling hours the week's shape keeps.
+_CONTACT_AREAS: tuple[tuple[str, Place], ...] = (
+    ("212", Place("NEW YORK", "NY", "10001")),
+    ("718", Place("BROOKLYN", "NY", "11201")),
+    ("914", Place("WHITE PLAINS", "NY", "10601")),
+    ("201", Place("JERSEY CITY", "NJ", "07302")),
+    ("973", Place("NEWARK", "NJ", "07102")),
+    ("203", Place("FAIRFIELD", "CT", "06824")),
+    ("508", Place("WORCESTER", "MA", "01608")),
+    ("401", Place("PROVIDENCE", "RI", "02903")),
+    ("603", Place("MANCHESTER", "NH", "03101")),
+    ("410", Place("BALTIMORE", "MD", "21201")),
+    ("703", Place("ARLINGTON", "VA", "22201")),
+    ("804", Place("RICHMOND", "VA", "23219")),
+    ("412", Place("PITTSBURGH", "PA", "15222")),
+    ("919", Place("RALEIGH", "NC", "27601")),
+    ("803", Place("COLUMBIA", "SC", "29201")),
+    ("912", Place("SAVANNAH", "GA", "31401")),
+    ("407", Place("ORLANDO", "FL", "32801")),
+    ("954", Place("FORT LAUDERDALE", "FL", "33301")),
+    ("216", Place("CLEVELAND", "OH", "44113")),
+    ("513", Place("CINCINNATI", "OH", "45202")),
+    ("313", Place("DETROIT", "MI", "48226")),
+    ("304", Place("CHARLESTON", "WV", "25301")),
+)
+
+# Most of a well-kept fleet is signed A; B is a number bought elsewhere, and null an unsigned route.
+_STIR_STATUSES = (("A", 0.9), ("B", 0.08), ("null", 0.02))
+
+# Mobile numbers come with a state but neither city nor zip: every third contact.
+_WITHOUT_CITY = 3
+
+
+def own_number(index: int) -> tuple[str, Place]:
+    """Name the index-th of the company's numbers and where it is.
+
+    Raises:
+        ValueError: there are not so many.
+
+    >>> own_number(0)[0]
+    '+12025550100'
+    """
+    return _take(_OWN_AREAS, index)
+
+
+def contact(index: int) -> tuple[str, Place]:
+    """Name the index-th person to call and where that person is.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    number, place = _take(_CONTACT_AREAS, index)
+    return (number, Place("", place.state, "")) if index % _WITHOUT_CITY == 0 else (number, place)
+
+
+def _take(areas: tuple[tuple[str, Place], ...], index: int) -> tuple[str, Place]:
+    line, area = divmod(index, len(areas))
+    if line >= _LINES:
+        raise ValueError(f"no number {index}: make the fleet or its contacts smaller, {len(areas) * _LINES} at most")
+    code, place = areas[area]
+    return f"+1{code}555{_FIRST_LINE + line:04d}", place
+
+
+def build_fleet(scenario: Scenario, seed: int) -> tuple[tuple[Number, ...], ...]:
+    """Make the numbers of each campaign.
+
+    Raises:
+        ValueError: the fleet needs more numbers or contacts than there are.
+    """
+    fleet = []
+    index = 0
+    for campaign in scenario.campaigns:
+        numbers = []
+        for position in range(campaign.numbers):
+            number, place = own_number(index)
+            draw = stream(seed, "number", number)
+            numbers.append(
+                Number(
+                    number=number,
+                    campaign=campaign,
+                    place=place,
+                    first_contact=index * scenario.contacts_per_number,
+                    stir_status=pick(draw, _STIR_STATUSES),
+                    completed_only=position < campaign.completed_only,
+                    volume=gamma(draw, scenario.number_variation),
+                    answer_effect=scenario.number_answer_effect * normal(draw),
+                )
+            )
+            index += 1
+        fleet.append(tuple(numbers))
+    contact(index * scenario.contacts_per_number + len(scenario.opt_outs))
+    return tuple(fleet)
+
+
+def kept_contact(scenario: Scenario, index: int) -> tuple[str, Place]:
+    """Name a person outside every number's share, for the index-th opt-out, whom nobody calls again."""
+    numbers = sum(campaign.numbers for campaign in scenario.campaigns)
+    return contact(numbers * scenario.contacts_per_number + index)

@@ -1,0 +1,31 @@
+"""A replay line: one request as it was received."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.times import to_iso
+
+_encoder = msgspec.json.Encoder()
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One request of Twilio's.
+
+    Attributes:
+        received_at: when it came in, in milliseconds since the epoch.
+        path: the path of the callback URL.
+        params: Twilio's own keys; every value is a string, blank ones too.
+    """
+
+    received_at: int
+    path: str
+    params: dict[str, str]
+
+    def encode(self) -> bytes:
+        r"""Write the line as JSON, without a newline.
+
+        >>> Line(1_795_442_401_250, "/twilio/amd", {"CallSid": "CA1"}).encode()
+        b'{"received_at":"2026-11-23T14:00:01.250Z","path":"/twilio/amd","params":{"CallSid":"CA1"}}'
+        """
+        return _encoder.encode({"received_at": to_iso(self.received_at), "path": self.path, "params": self.params})

@@ -1,0 +1,497 @@
+"""The event stream, over a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import statistics
+import time
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from schemas.alert import AlertState, SubjectKind
+from schemas.log import NewRecord
+from sinks.feed.board import Board
+from sinks.feed.cursor import CursorError, read_cursor, write_cursor
+from sinks.feed.journal import Journal
+from sinks.feed.stream import Follower
+
+
+def _values(events: list) -> list[str]:
+    return [json.loads(event.data)["value"] for event in events]
+
+
+def _person(number: int) -> str:
+    return f"+1202555{number:04d}"
+
+
+def test_stream_tells_alerts_and_suppressions_as_they_come(feed: SimpleNamespace) -> None:
+    """Events carry the public form of alert, suppression and lifting, and nothing that was there before."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        await log.append([feed.suppression_record(feed.suppression("+12025550111"))])
+        async with feed.running(log) as service, feed.served(service), feed.following(service) as events:
+            await events.connected()
+            for record in (
+                feed.alert_record(feed.alert()),
+                feed.suppression_record(feed.suppression()),
+                feed.tombstone("+12025550123"),
+            ):
+                await log.append([record])
+                await service.settled()
+            seen = [await events.next() for _ in range(3)]
+            assert [event.name for event in seen] == ["alert", "suppression", "suppression"]
+            assert [json.loads(event.data) for event in seen] == [
+                feed.alert().as_public(),
+                feed.suppression().as_public(),
+                {"kind": "contact", "value": "+12025550123", "lifted": True},
+            ]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kept", [5_000, 7], ids=["from memory", "from the log"])
+def test_client_that_reconnects_misses_nothing_and_gets_nothing_twice(feed: SimpleNamespace, kept: int) -> None:
+    """A client that leaves after any event and comes back with its last id sees each event once, across restarts."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=3)
+        chance = random.Random(4)
+        total = 80
+        expected = [_person(number) for number in range(total)]
+        seen: list = []
+        last_id: str | None = None
+        written = 0
+        while len(seen) < total:
+            board = Board(log, journal=Journal(max_events=kept))
+            async with feed.running(log, board=board) as service, feed.served(service):
+                for _ in range(4):
+                    query = "" if last_id else "?from=beginning"
+                    async with feed.following(service, query, last_id) as events:
+                        last_id = await events.connected()
+                        fresh = min(chance.randrange(12), total - written)
+                        await log.append(
+                            [feed.suppression_record(feed.suppression(_person(written + n))) for n in range(fresh)]
+                        )
+                        written += fresh
+                        for _ in range(chance.randrange(written - len(seen) + 1)):
+                            seen.append(await events.next())
+                            last_id = seen[-1].id
+                # These come while nobody listens.
+                fresh = min(9, total - written)
+                await log.append(
+                    [feed.suppression_record(feed.suppression(_person(written + n))) for n in range(fresh)]
+                )
+                written += fresh
+        assert sorted(_values(seen)) == expected
+
+    asyncio.run(scenario())
+
+
+def test_position_is_kept_by_a_client_that_saw_no_event(feed: SimpleNamespace) -> None:
+    """The first thing a client gets is an id: one that leaves before its first event comes back to its place."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, feed.served(service):
+            async with feed.following(service) as events:
+                last_id = await events.connected()
+            await log.append([feed.suppression_record(feed.suppression())])
+            async with feed.following(service, last_id=last_id) as events:
+                assert _values([await events.next()]) == ["+12025550123"]
+
+    asyncio.run(scenario())
+
+
+def test_keep_alive_moves_the_cursor_past_what_a_filter_held_back(
+    feed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent stream carries comments, and an id where events were passed over."""
+    monkeypatch.setattr("sinks.feed.stream.KEEP_ALIVE", 0.05)
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        async with (
+            feed.running(log) as service,
+            feed.served(service),
+            feed.following(service, "?kind=number") as events,
+        ):
+            assert await events.connected() == "a0-s0"
+            await log.append([feed.suppression_record(feed.suppression())])
+            lines = []
+            async with asyncio.timeout(5):
+                async for line in events.lines:
+                    lines.append(line)
+                    if line == "id: a0-s1":
+                        break
+            assert ": keep-alive" in lines
+            assert not any(line.startswith("data") for line in lines)
+
+    asyncio.run(scenario())
+
+
+def test_stream_filters_by_rule_and_kind(feed: SimpleNamespace) -> None:
+    """Only what was asked for comes; a lifting comes whatever the rule, as it names none."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, feed.served(service):
+            await log.append([feed.alert_record(feed.alert())])
+            await log.append([feed.alert_record(feed.alert("spring-sale", kind=SubjectKind.CAMPAIGN))])
+            await log.append([feed.suppression_record(feed.suppression())])
+            await log.append([feed.tombstone("+12025550123")])
+            async with feed.following(service, "?from=beginning&rule=volume_spike&kind=number&kind=contact") as events:
+                seen = [json.loads((await events.next()).data) for _ in range(2)]
+                assert {"+12025550100", "+12025550123"} == {
+                    one["subject"]["value"] if "subject" in one else one["value"] for one in seen
+                }
+                assert any("lifted" in one for one in seen)
+                assert all(one.get("rule") in {"volume_spike", None} for one in seen)
+                with pytest.raises(TimeoutError):
+                    await events.next(0.2)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kept", [5_000, 1], ids=["from memory", "from the log"])
+def test_repeated_transition_is_told_once(feed: SimpleNamespace, kept: int) -> None:
+    """An alert's transition that was written twice is one event, live and when it is read from the log."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        fired = feed.alert(sequence=1)
+        resolved = feed.alert(sequence=2, state=AlertState.RESOLVED)
+        other = feed.alert("+12025550199")
+        await log.append([feed.alert_record(one) for one in (fired, resolved, fired, resolved, other, other)])
+        await log.append([NewRecord("alerts", b"x", b"{not json", partition) for partition in (0, 1)])
+        board = Board(log, journal=Journal(max_events=kept))
+        async with (
+            feed.running(log, board=board) as service,
+            feed.served(service),
+            feed.following(service, "?from=beginning") as events,
+        ):
+            seen = [json.loads((await events.next()).data) for _ in range(3)]
+            assert sorted((one["subject"]["value"], one["state"]) for one in seen) == [
+                ("+12025550100", "firing"),
+                ("+12025550100", "resolved"),
+                ("+12025550199", "firing"),
+            ]
+            with pytest.raises(TimeoutError):
+                await events.next(0.2)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("cursor", "words"),
+    [
+        ("nonsense", "no cursor of this feed"),
+        ("a1-s1", "another log"),
+        ("a1.1-s1.x", "no cursor of this feed"),
+        ("a9.0-s0.0", "another log"),
+        ("a" + "9" * 40 + ".0-s0.0", "no cursor of this feed"),
+        ("a٣.0-s0.0".encode().decode("latin-1"), "no cursor of this feed"),
+    ],
+)
+def test_cursor_that_is_none_is_refused(feed: SimpleNamespace, cursor: str, words: str) -> None:
+    """A malformed Last-Event-ID, or one of another log, gets 400 and a sentence that says what to send."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, service.client() as client:
+            answer = await client.get("/v1/stream", headers={b"Last-Event-ID": cursor.encode("latin-1")})
+            assert answer.status_code == 400
+            assert words in answer.json()["detail"]
+
+    asyncio.run(scenario())
+
+
+def test_cursor_reads_what_it_wrote() -> None:
+    """A cursor keeps every partition's offset apart, and one past the ends is refused."""
+    ends = {("alerts", 0): 12, ("alerts", 1): 3, ("suppressions", 0): 0, ("suppressions", 1): 10**18}
+    assert read_cursor(write_cursor(ends), ends) == ends
+    with pytest.raises(CursorError):
+        read_cursor("a12.4-s0.0", ends)
+
+
+def test_stream_answers_503_while_the_log_is_away(feed: SimpleNamespace) -> None:
+    """Without the log's ends nobody knows where a client stands, so it is asked to come back."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, service.client() as client:
+            log.away = True
+            answer = await client.get("/v1/stream")
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "1"
+
+    asyncio.run(scenario())
+
+
+def test_many_clients_get_every_event_soon(feed: SimpleNamespace) -> None:
+    """Clients, however many, see each of a hundred events once and in one order, each soon after it was committed."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        async with feed.running(log) as service, feed.served(service):
+            ready = asyncio.Semaphore(0)
+
+            async def client() -> list[str]:
+                async with feed.following(service) as events:
+                    await events.connected()
+                    ready.release()
+                    return _values([await events.next() for _ in range(100)])
+
+            clients = [asyncio.create_task(client()) for _ in range(25)]
+            for _ in clients:
+                await ready.acquire()
+            for number in range(100):
+                await log.append([feed.suppression_record(feed.suppression(_person(number)))])
+            lists = await asyncio.gather(*clients)
+            assert all(one == [_person(number) for number in range(100)] for one in lists)
+            assert service.board.records["suppressions"] == 100
+
+    asyncio.run(scenario())
+
+
+def test_event_is_written_within_milliseconds(feed: SimpleNamespace) -> None:
+    """Nothing polls: the median time from commit to the client is a few milliseconds."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, feed.served(service), feed.following(service) as events:
+            await events.connected()
+            delays = []
+            for number in range(100):
+                begun = time.perf_counter()
+                await log.append([feed.suppression_record(feed.suppression(_person(number)))])
+                await events.next()
+                delays.append(time.perf_counter() - begun)
+            # Far above what is measured on an idle machine, far below any polling.
+            assert statistics.median(delays) < 0.05
+
+    asyncio.run(scenario())
+
+
+def test_slow_client_holds_no_memory_and_misses_nothing(feed: SimpleNamespace) -> None:
+    """A client that does not read while thousands of events pass reads them all later, from the log."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        board = Board(log, journal=Journal(max_events=50))
+        total = 12_000
+        async with feed.running(log, board=board) as service, feed.served(service):
+            host, port = service.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port), limit=4_096)
+            writer.write(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b"id: a0-s0")
+            for start in range(0, total, 500):
+                await log.append(
+                    [feed.suppression_record(feed.suppression(f"+1202{start + n:07d}")) for n in range(500)]
+                )
+                await service.settled()
+            assert len(board.journal.events(board.journal.first, 1_000)) == 50
+            reads = log.reads
+            found: list[str] = []
+            rest = b""
+            async with asyncio.timeout(20):
+                while len(found) < total:
+                    rest += await reader.read(262_144)
+                    *lines, rest = rest.split(b"\n")
+                    found += [json.loads(line[6:])["value"] for line in lines if line.startswith(b"data: ")]
+            assert found == [f"+1202{number:07d}" for number in range(total)]
+            assert log.reads > 1 or reads > 1
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(scenario())
+
+
+def test_follower_passes_over_what_compaction_took(feed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cursor into records that are gone, and that no later record follows, leads on to what comes next."""
+    monkeypatch.setattr("sinks.feed.stream.SETTLE", 0.2)
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        board = Board(log, journal=Journal(max_events=1))
+        async with feed.running(log, board=board) as service:
+            await log.append([feed.suppression_record(feed.suppression()), feed.tombstone("+12025550123")])
+            await service.settled()
+            await log.append([feed.alert_record(feed.alert())])
+            await service.settled()
+            log.compact("suppressions", 0, {0, 1})
+            follower = Follower(board, log, {("alerts", 0): 0, ("suppressions", 0): 0})
+            runs = follower.events()
+            async with asyncio.timeout(10):
+                run = await anext(runs)
+            assert [event.topic for event in run] == ["alerts"]
+            follower.positions["alerts", 0] = 1
+            later = asyncio.create_task(anext(runs))
+            await feed.soon(lambda: follower.positions["suppressions", 0] == 2)
+            await log.append([feed.suppression_record(feed.suppression("+12025550199"))])
+            (event,) = await asyncio.wait_for(later, 10)
+            assert event.payload.subject.value == "+12025550199"
+            await runs.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_streams_past_the_limit_are_refused(feed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One stream too many gets 503 and a Retry-After, and a stream that left makes room."""
+    monkeypatch.setattr("sinks.feed.stream.Streams.__init__.__defaults__", (1,))
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, feed.served(service), service.client() as client:
+            async with feed.following(service) as events:
+                await events.connected()
+                assert (await client.get("/v1/stream")).status_code == 503
+                assert "ringwatch_feed_streams 1.0" in (await client.get("/metrics")).text
+            await feed.soon(lambda: service.streams_open() == 0)
+            async with feed.following(service) as events:
+                await events.connected()
+
+    asyncio.run(scenario())
+
+
+def test_streams_end_when_the_board_stops(feed: SimpleNamespace) -> None:
+    """A server that shuts down is not held open by its streams."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        async with feed.running(log) as service, feed.served(service), feed.following(service) as events:
+            await events.connected()
+            service.stop.set()
+            with pytest.raises(EOFError):
+                await events.next()
+
+    asyncio.run(scenario())
+
+
+def test_stream_of_a_board_that_still_reads_waits_for_it(feed: SimpleNamespace) -> None:
+    """A client that comes back before the board has read its log gets its events once they are known."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        await log.append([feed.suppression_record(feed.suppression(_person(number))) for number in range(30)])
+        board = Board(log, journal=Journal(max_events=5))
+        async with feed.running(log, board=board, wait=False) as service, feed.served(service):
+            async with feed.following(service, last_id="a0-s10") as events:
+                seen = [await events.next() for _ in range(20)]
+            assert _values(seen) == [_person(number) for number in range(10, 30)]
+
+    asyncio.run(scenario())
+
+
+def test_follower_waits_for_the_board_and_is_woken(feed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the board reads its log a client that is behind gets keep-alives, and its events once that is done."""
+    monkeypatch.setattr("sinks.feed.stream.KEEP_ALIVE", 0.05)
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        await log.append([feed.suppression_record(feed.suppression(_person(number))) for number in range(9)])
+        async with feed.running(log, board=Board(log, journal=Journal(max_events=2))) as service:
+            service.board.caught_up.clear()
+            runs = Follower(service.board, log, {("alerts", 0): 0, ("suppressions", 0): 0}).events()
+            assert await anext(runs) == ()
+            monkeypatch.setattr("sinks.feed.stream.KEEP_ALIVE", 60.0)
+            waiting = asyncio.create_task(anext(runs))
+            await asyncio.sleep(0.1)
+            service.board.caught_up.set()
+            service.board.journal.wake()
+            assert len(await asyncio.wait_for(waiting, 5)) == 9
+            await runs.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_board_wakes_whoever_waits_for_it_to_catch_up(feed: SimpleNamespace) -> None:
+    """A client that waits for the board goes on at once when it has caught up, not at the next record."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        board = Board(log)
+        waiting = asyncio.create_task(board.journal.changed(5.0))
+        await asyncio.sleep(0)
+        async with feed.running(log, board=board):
+            assert await waiting
+
+    asyncio.run(scenario())
+
+
+def test_follower_never_runs_ahead_of_the_board(feed: SimpleNamespace) -> None:
+    """What the log holds past the board's position comes from the board later, once."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        await log.append([feed.suppression_record(feed.suppression(_person(number))) for number in range(20)])
+        start = {("alerts", 0): 0, ("suppressions", 0): 0}
+        records = (await log.reader(dict(start))).take(20)
+        board = Board(log, journal=Journal(max_events=2))
+        board.positions = dict(start)
+        board._apply(records[:10])
+        board.caught_up.set()
+        follower = Follower(board, log, dict(start))
+        runs = follower.events()
+        seen: list[str] = []
+        async with asyncio.timeout(10):
+            while len(seen) < 20:
+                if len(seen) == 10:
+                    board._apply(records[10:])
+                for event in await anext(runs):
+                    follower.positions[event.topic, event.partition] = event.offset + 1
+                    seen.append(event.payload.subject.value)
+        assert seen == [_person(number) for number in range(20)]
+        await runs.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_stream_goes_on_after_the_log_was_away(feed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads from the log while it goes away gets the rest when it is back, each event once."""
+    monkeypatch.setattr("sinks.feed.stream.LOG_RETRY", 0.01)
+    monkeypatch.setattr("sinks.feed.stream.LOG_BATCH", 10)
+    monkeypatch.setattr("sinks.feed.stream.CHUNK", 4)
+
+    async def scenario() -> None:
+        log = feed.MemoryLog(partitions=1)
+        await log.append([feed.suppression_record(feed.suppression(_person(number))) for number in range(60)])
+        board = Board(log, journal=Journal(max_events=5))
+        async with feed.running(log, board=board):
+            follower = Follower(board, log, {("alerts", 0): 0, ("suppressions", 0): 0})
+            runs = follower.events()
+            seen: list[str] = []
+            async with asyncio.timeout(10):
+                while len(seen) < 60:
+                    log.away = not log.away and len(seen) in range(10, 40)
+                    if log.away:
+                        asyncio.get_running_loop().call_later(0.05, setattr, log, "away", False)
+                    for event in await anext(runs):
+                        follower.positions[event.topic, event.partition] = event.offset + 1
+                        seen.append(event.payload.subject.value)
+            assert seen == [_person(number) for number in range(60)]
+            await runs.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_browser_is_told_when_to_come_back(feed: SimpleNamespace) -> None:
+    """The stream is declared as server-sent events that nobody may store or hold back."""
+
+    async def scenario() -> None:
+        async with (
+            feed.running(feed.MemoryLog()) as service,
+            feed.served(service) as url,
+            httpx.AsyncClient(base_url=url, trust_env=False) as client,
+            client.stream("GET", "/v1/stream") as answer,
+        ):
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert answer.headers["cache-control"] == "no-store"
+            assert "content-length" not in answer.headers
+            assert await anext(answer.aiter_lines()) == "retry: 1000"
+
+    asyncio.run(scenario())
