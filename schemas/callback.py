@@ -72,4 +72,4 @@ class Callback(Versioned, frozen=True, kw_only=True):
     answered_by: str | None = None
     stir_status: str | None = None
     event_id: str | None = None
-    problems: list[str] = []
+    problems: list[str] = []  # noqa: RUF012 - msgspec copies it

@@ -1,0 +1,1 @@
+"""Where it ends: the history, and the feed to people and programs."""

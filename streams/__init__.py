@@ -1,0 +1,1 @@
+"""How it flows: ingest, the log, agents with windows and detectors, the log again."""

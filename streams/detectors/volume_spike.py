@@ -23,7 +23,6 @@ REST_HOURS = 14 * 24
 
 
 class _Bucket(msgspec.Struct, array_like=True):
-    limit: int | None
     mean: float | None
     count: int = 0
     over: bool = False
@@ -64,7 +63,7 @@ class VolumeSpike:
     [0, 0, 1, 0]
     """
 
-    __slots__ = ("_decay", "_lag", "_length", "_per_hour", "settings", "state", "subject")
+    __slots__ = ("_absolute", "_decay", "_lag", "_least", "_length", "_per_hour", "settings", "state", "subject")
 
     def __init__(self, settings: Settings, subject: Subject, lateness: int) -> None:
         self.settings = settings
@@ -73,6 +72,9 @@ class VolumeSpike:
         self._length = settings.bucket_minutes * MINUTE
         self._per_hour = 60 // settings.bucket_minutes
         self._lag = -(-lateness // self._length)
+        self._absolute = _absolute_limit(settings, subject.kind)
+        usual = settings.least_excess - 1
+        self._least = usual if self._absolute is None else min(usual, self._absolute)
         self._decay = 0.5 ** (1 / (LEVEL_HOURS * self._per_hour))
 
     def update(self, at: int, amount: int, watermark: int) -> list[Finding]:
@@ -99,14 +101,18 @@ class VolumeSpike:
                 return findings
             # Only at the very beginning: an early call that came second moves the beginning.
             state.learned_until = min(state.learned_until, index)
-            bucket = state.open[index] = _Bucket(*self._limit(index))
+            bucket = state.open[index] = _Bucket(self._mean(index))
         bucket.count += amount
-        if bucket.limit is not None and bucket.count > bucket.limit:
-            bucket.over = True
-            run = state.run
-            if run is None:
-                return [*findings, self._fire(index, bucket, at)]
-            run.peak = max(run.peak, bucket.count)
+        # Most buckets hold fewer calls than any limit could be; theirs is never worked out.
+        if bucket.count <= self._least:
+            return findings
+        limit = self._limit(bucket.mean)
+        if limit is None or bucket.count <= limit:
+            return findings
+        bucket.over = True
+        if state.run is None:
+            return [*findings, self._fire(index, bucket, at)]
+        state.run.peak = max(state.run.peak, bucket.count)
         return findings
 
     def advance(self, watermark: int) -> list[Finding]:
@@ -121,7 +127,7 @@ class VolumeSpike:
             return NOTHING
         if state.newest is None:
             state.newest = state.learned_until = last
-            state.open[last] = _Bucket(*self._limit(last))
+            state.open[last] = _Bucket(self._mean(last))
             return NOTHING
         findings: list[Finding] = []
         first_open = last - self._lag
@@ -136,7 +142,7 @@ class VolumeSpike:
                 state.learned_until = first_open - self._lag
                 continue
             if index >= first_open:
-                state.open[index] = _Bucket(*self._limit(index))
+                state.open[index] = _Bucket(self._mean(index))
             index += 1
         state.newest = max(state.newest, last)
         return findings or NOTHING
@@ -149,14 +155,14 @@ class VolumeSpike:
         """
         state, index = self.state, at // self._length
         bucket = state.open.get(index)
-        mean = self._mean(index)
+        mean = self._mean(index) if bucket is None else bucket.mean
         count = bucket.count if bucket is not None else None
         return {
             "state": self._word(mean),
             "bucket_minutes": self.settings.bucket_minutes,
             "count": count,
             "expected": None if mean is None else round(mean, 2),
-            "limit": bucket.limit if bucket is not None else self._limit(index)[0],
+            "limit": self._limit(mean),
             "level": round(state.level.today(), 3) if state.level.expected else None,
             "learned_hours": state.level.learned // self._per_hour,
             "learning_hours": self.settings.learning_hours,
@@ -196,26 +202,16 @@ class VolumeSpike:
         mean = level.mean(hour, self._per_hour) if level.known(hour, self._per_hour) else None
         return None if mean is None else mean * level.today()
 
-    def _limit(self, index: int) -> tuple[int | None, float | None]:
-        absolute = self._absolute()
-        mean = self._mean(index)
+    def _limit(self, mean: float | None) -> int | None:
+        """The highest count that is not yet too many; None if there is no such thing."""
+        absolute = self._absolute
         if mean is None:
-            return absolute, None
+            return absolute
         settings = self.settings
         usual = max(
             limit_of(mean, settings.dispersion, settings.tail_probability), ceil(mean + settings.least_excess) - 1
         )
-        return (usual if absolute is None else min(usual, absolute)), mean
-
-    def _absolute(self) -> int | None:
-        """The highest count that is not yet too many whatever the past says."""
-        settings = self.settings
-        limit = {
-            SubjectKind.NUMBER: settings.number_limit,
-            SubjectKind.CAMPAIGN: settings.campaign_limit,
-            SubjectKind.ACCOUNT: settings.account_limit,
-        }.get(self.subject.kind)
-        return None if limit is None else limit - 1
+        return usual if absolute is None else min(usual, absolute)
 
     def _close(self, index: int, findings: list[Finding]) -> None:
         state = self.state
@@ -223,8 +219,9 @@ class VolumeSpike:
         count, over = 0, False
         if bucket is not None:
             count, over = max(bucket.count, 0), bucket.over
-            if bucket.limit is not None:
-                count = min(count, bucket.limit)
+            limit = self._limit(bucket.mean) if count > self._least else None
+            if limit is not None:
+                count = min(count, limit)
         rest = REST_HOURS * self._per_hour
         resting = not count and state.empty >= rest
         state.empty = 0 if count else min(state.empty + 1, rest)
@@ -253,10 +250,19 @@ class VolumeSpike:
 
     def _fire(self, index: int, bucket: _Bucket, at: int) -> Alert:
         state = self.state
-        assert bucket.limit is not None
+        limit = self._limit(bucket.mean)
+        assert limit is not None
         state.runs += 1
-        absolute = bucket.limit == self._absolute()
-        run = state.run = SpikeRun(
-            state.runs, index * self._length, at, bucket.count, bucket.limit, bucket.mean, absolute
-        )
+        absolute = limit == self._absolute
+        run = state.run = SpikeRun(state.runs, index * self._length, at, bucket.count, limit, bucket.mean, absolute)
         return spike_alert(self.settings, self.subject, run, AlertState.FIRING, at)
+
+
+def _absolute_limit(settings: Settings, kind: SubjectKind) -> int | None:
+    """The highest count that is not yet too many whatever the past says."""
+    limit = {
+        SubjectKind.NUMBER: settings.number_limit,
+        SubjectKind.CAMPAIGN: settings.campaign_limit,
+        SubjectKind.ACCOUNT: settings.account_limit,
+    }.get(kind)
+    return None if limit is None else limit - 1

@@ -103,15 +103,15 @@ class Ring:
         """
         return self.add_all(((at, cell, amount),))
 
-    def add_all(self, moved: Iterable[Change | tuple[int, int, int]]) -> bool:
+    def add_all(self, moved: Iterable[Change]) -> bool:
         """Move several counts; False if one of them was older than the ring and so not counted."""
         whole = True
         minutes, hours = self._minutes, self._hours
         for at, cell, amount in moved:
-            if self.newest is None or at > self.newest:
-                self.advance(at)
             newest = self.newest
-            assert newest is not None
+            if newest is None or at > newest:
+                self.advance(at)
+                newest = at
             hour = at // HOUR
             if hour <= newest // HOUR - HOURS:
                 whole = False

@@ -76,11 +76,8 @@ class RollingCounts:
         if moved:
             if before is not None:
                 floor = before - self.lateness
-                # Fast path: almost every change is past the floor, whichever of them is asked.
-                if fact.before is None:
-                    late = all(change[0] < floor for change in moved)
-                else:
-                    late = any(change[0] < floor for change in moved)
+                # Tuples compare by their time first, so these are the latest and the earliest.
+                late = (max(moved) if fact.before is None else min(moved))[0] < floor
             if late:
                 self.late += 1
                 moved = []

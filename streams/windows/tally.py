@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TypeAlias
 
 import msgspec
 
@@ -40,18 +40,9 @@ _SHORT, _TALK, _RING, _RUNG = int(Cell.SHORT), int(Cell.TALK_SECONDS), int(Cell.
 _OUTCOME = {disposition: int(Cell[disposition.name]) for disposition in Disposition}
 
 
-class Change(NamedTuple):
-    """One count that moves.
-
-    Attributes:
-        at: the event time it belongs to, in milliseconds since the epoch.
-        cell: which count, a value of `Cell`.
-        amount: how far it moves; negative takes back what an earlier fact added.
-    """
-
-    at: int
-    cell: int
-    amount: int
+Change: TypeAlias = tuple[int, int, int]
+"""One count that moves: the event time it belongs to, which count (a value of `Cell`), and how far; negative takes back
+what an earlier fact added. A bare tuple, as several are made for every fact."""
 
 
 def changes(before: Contribution | None, after: Contribution) -> list[Change]:
@@ -66,19 +57,19 @@ def changes(before: Contribution | None, after: Contribution) -> list[Change]:
 
     >>> placed = Contribution(1_000)
     >>> changes(None, placed)
-    [Change(at=1000, cell=0, amount=1)]
+    [(1000, 0, 1)]
     >>> ended = Contribution(1_000, 9_000, Disposition.NO_ANSWER)
     >>> changes(placed, ended)
-    [Change(at=9000, cell=5, amount=1)]
+    [(9000, 5, 1)]
     """
     moved: list[Change] = []
     if before is None:
-        moved.append(Change(after.attempted_at, ATTEMPTS, 1))
+        moved.append((after.attempted_at, ATTEMPTS, 1))
         _outcome(after, 1, moved)
         return moved
     if before.attempted_at != after.attempted_at:
-        moved.append(Change(before.attempted_at, ATTEMPTS, -1))
-        moved.append(Change(after.attempted_at, ATTEMPTS, 1))
+        moved.append((before.attempted_at, ATTEMPTS, -1))
+        moved.append((after.attempted_at, ATTEMPTS, 1))
     if before.ended_at is None or before.disposition is None:
         _outcome(after, 1, moved)
     elif before != after:
@@ -90,16 +81,16 @@ def _outcome(contribution: Contribution, sign: int, moved: list[Change]) -> None
     at, disposition = contribution.ended_at, contribution.disposition
     if at is None or disposition is None:
         return
-    moved.append(Change(at, _OUTCOME[disposition], sign))
+    moved.append((at, _OUTCOME[disposition], sign))
     talk, ring = contribution.talk_seconds, contribution.ring_seconds
     if disposition in ANSWERS and talk < SHORT_SECONDS:
-        moved.append(Change(at, _SHORT, sign))
+        moved.append((at, _SHORT, sign))
     if talk:
-        moved.append(Change(at, _TALK, sign * talk))
+        moved.append((at, _TALK, sign * talk))
     if ring is not None:
-        moved.append(Change(at, _RUNG, sign))
+        moved.append((at, _RUNG, sign))
         if ring:
-            moved.append(Change(at, _RING, sign * ring))
+            moved.append((at, _RING, sign * ring))
 
 
 def _outcome_difference(before: Contribution, after: Contribution) -> list[Change]:
@@ -109,7 +100,7 @@ def _outcome_difference(before: Contribution, after: Contribution) -> list[Chang
     net: dict[tuple[int, int], int] = {}
     for at, cell, amount in both:
         net[at, cell] = net.get((at, cell), 0) + amount
-    return [Change(at, cell, amount) for (at, cell), amount in net.items() if amount]
+    return [(at, cell, amount) for (at, cell), amount in net.items() if amount]
 
 
 class Tally(msgspec.Struct, frozen=True):

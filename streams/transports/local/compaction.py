@@ -20,6 +20,7 @@ MINIMUM_LAG = MINUTE
 # reader that was stopped for a night still does. It is Apache Kafka's default too.
 TOMBSTONE_GRACE = DAY
 
+# At least two, because the first found may end before what is asked for; and
 # 8 blocks of 64 KiB take some 5 ms to unpack and pack, which is what appends wait for.
 _BLOCKS_PER_STEP = 8
 # Keys noted in one pass: 500,000 are some 75 MB; what is beyond waits for the next pass.
@@ -85,6 +86,7 @@ def _note_keys(
     """Note each key's last offset in what is new and old enough; gives the offset reached."""
     reached = partition.cleaned
     while reached < partition.end and len(last_offsets) < _KEYS_PER_PASS:
+        begin = reached
         for block in storage.blocks(partition.identity, reached, partition.end, _BLOCKS_PER_STEP):
             _, last, appended, _, _ = block
             if last < reached:
@@ -94,6 +96,9 @@ def _note_keys(
             for record in _records(partition, block):
                 last_offsets[record.key] = record.offset
             reached = last + 1
+        if reached == begin:
+            # Retention has dropped all there was.
+            break
         yield
     return reached
 
@@ -109,6 +114,7 @@ def _rewrite(
     kept = 0
     reached = partition.start
     while reached < end:
+        begin = reached
         gone: list[int] = []
         rewritten: list[BlockRow] = []
         for block in storage.blocks(partition.identity, reached, end, _BLOCKS_PER_STEP):
@@ -128,5 +134,8 @@ def _rewrite(
                 storage.delete_blocks(gone)
                 storage.insert_blocks(rewritten)
             moved(partition, reached)
+        if reached == begin:
+            # An earlier pass has removed what was between here and the end.
+            break
         yield
     return kept

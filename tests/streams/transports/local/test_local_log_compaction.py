@@ -122,6 +122,32 @@ def test_housekeeping_goes_on_by_itself(log_path: Path, monkeypatch: pytest.Monk
     log.close()
 
 
+def test_compaction_ends_where_nothing_is_left(log_path: Path) -> None:
+    """A pass over offsets whose records are all gone comes to its end, and the next appends are compacted as ever."""
+    clock = _Clock()
+    log = LocalLog.open(log_path, clock=clock)
+    log.create_topic("optouts", 1, Cleanup.COMPACT, 10 * DAY)
+    _append(log, (b"a", b"1"), (b"b", None))
+    clock.now += HOUR
+    log.compact("optouts")
+    _append(log, (b"a", b"2"))
+    clock.now += 2 * DAY
+    # The tombstone goes now, and leaves a gap just below what was compacted; the second pass begins there.
+    log.compact("optouts")
+    log.compact("optouts")
+    assert _left(log) == [(2, b"a", b"2")]
+    _append(log, (b"a", b"3"))
+    log.expire("optouts", clock.now + 20 * DAY)
+    clock.now += HOUR
+    log.compact("optouts")
+    assert _left(log) == []
+    _append(log, (b"a", b"4"), (b"a", b"5"))
+    clock.now += HOUR
+    log.compact("optouts")
+    assert _left(log) == [(5, b"a", b"5")]
+    log.close()
+
+
 class _Model(RuleBasedStateMachine):
     """The log beside lists of Python: everything it gives must be the same."""
 
