@@ -88,14 +88,14 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True):
         attempted_at: when the attempt counts, in milliseconds since the epoch.
         ended_at: when the outcome counts; None while the call lasts.
         disposition: the outcome; None while the call lasts.
-        talk_seconds: from answer to end; 0 if unanswered or unknown.
+        talk_seconds: from answer to end; 0 if unanswered, None if unknown.
         ring_seconds: from ringing to answer or end; None if unknown.
     """
 
     attempted_at: int
     ended_at: int | None = None
     disposition: Disposition | None = None
-    talk_seconds: int = 0
+    talk_seconds: int | None = 0
     ring_seconds: int | None = None
 
 

@@ -224,7 +224,7 @@ def read(known: Known) -> Reading:
             attempted_at=known.first_at,
             ended_at=terminal.at,
             disposition=disposition_of(terminal.status, sip_code, answered_by),
-            talk_seconds=talk_seconds or 0,
+            talk_seconds=talk_seconds,
             ring_seconds=ring_seconds,
         ),
         status=terminal.status,

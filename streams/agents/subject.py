@@ -112,11 +112,11 @@ class SubjectState:
 def look_for_spike(spike: VolumeSpike, counts: RollingCounts, changes: Sequence[Change]) -> Sequence[Finding]:
     """Pass changed attempts on to `volume_spike`."""
     findings: Sequence[Finding] = NOTHING
-    watermark = counts.watermark
+    watermark = counts.settled()
     if watermark is not None:
-        for change in changes:
-            if change.cell == ATTEMPTS:
-                found = spike.update(change.at, change.amount, watermark)
+        for at, cell, amount in changes:
+            if cell == ATTEMPTS:
+                found = spike.update(at, amount, watermark)
                 findings = [*findings, *found] if found else findings
     return findings
 

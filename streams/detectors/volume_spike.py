@@ -83,7 +83,8 @@ class VolumeSpike:
         Args:
             at: the event time of the attempts, in milliseconds since the epoch.
             amount: how many; negative takes back.
-            watermark: the subject's highest event time, this fact's among them.
+            watermark: the event time up to which the subject's calls are known, but for those within the lateness. It
+                may lie before `at` where calls come by several partitions.
 
         Returns:
             What the calls, and the time that passed, brought to light.
@@ -93,14 +94,15 @@ class VolumeSpike:
         state = self.state
         index = at // self._length
         findings = NOTHING
-        if state.newest is None or max(at, watermark) // self._length > state.newest:
-            findings = self.advance(max(at, watermark))
+        if state.newest is None or watermark // self._length > state.newest:
+            findings = self.advance(watermark)
         bucket = state.open.get(index)
         if bucket is None:
             if state.newest is None or index < state.newest - self._lag:
                 return findings
             # Only at the very beginning: an early call that came second moves the beginning.
             state.learned_until = min(state.learned_until, index)
+            # Otherwise the bucket lies ahead of the watermark, told by a partition that is ahead of the others.
             bucket = state.open[index] = _Bucket(self._mean(index))
         bucket.count += amount
         # Most buckets hold fewer calls than any limit could be; theirs is never worked out.
@@ -141,7 +143,7 @@ class VolumeSpike:
                 index = first_open
                 state.learned_until = first_open - self._lag
                 continue
-            if index >= first_open:
+            if index >= first_open and index not in state.open:
                 state.open[index] = _Bucket(self._mean(index))
             index += 1
         state.newest = max(state.newest, last)
@@ -241,7 +243,7 @@ class VolumeSpike:
                 state.run = None
                 for later in sorted(state.open):
                     if state.open[later].over:
-                        findings.append(self._fire(later, state.open[later], at))
+                        findings.append(self._fire(later, state.open[later], max(at, later * self._length)))
                         break
 
     def _resting(self) -> bool:

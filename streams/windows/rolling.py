@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from schemas.call import CallFact
+from schemas.times import HOUR
 from streams.windows.packing import pack, unpack
 from streams.windows.ring import Ring, RingState, Span
 from streams.windows.tally import Change, Tally, changes
@@ -29,8 +30,12 @@ class Applied(NamedTuple):
 _NOT_COUNTED = Applied([], late=False)
 
 
+IDLE = 2 * HOUR
+"""How far a partition may lie behind the newest and still be waited for; one further behind has no calls to tell of."""
+
+
 class _State(msgspec.Struct, array_like=True):
-    watermark: int | None
+    watermarks: dict[int, int]
     late: int
     ring: RingState
 
@@ -41,12 +46,16 @@ _decoder = msgspec.msgpack.Decoder(_State)
 class RollingCounts:
     """The rolling counts of one number, campaign or account.
 
-    The watermark is the highest event time seen of the subject. A fact is applied whole or not at all, and it is late
-    if the watermark, before this fact moves it, is more than the lateness past the time that the fact speaks of. That
-    time is the earliest of the counts it changes, so that nothing is taken back which was itself too late to be
-    counted; for the first fact of a call, which takes nothing back, it is the latest: a long call that only tells of
-    its end is no late call. So whatever the order, as long as each fact comes before the watermark has passed its time
-    by the lateness, all are applied, and the state is the same byte for byte.
+    A subject's facts come from several partitions of `callbacks`, each in its own order, and after a standstill one may
+    be worked off hours before the other. So each partition has its own watermark: the highest event time seen of the
+    subject in it.
+
+    A fact is applied whole or not at all, and it is late if its partition's watermark, before this fact moves it, is
+    more than the lateness past the time that the fact speaks of. That time is the earliest of the counts it changes, so
+    that nothing is taken back which was itself too late to be counted; for the first fact of a call, which takes
+    nothing back, it is the latest: a long call that only tells of its end is no late call. So whatever the order, as
+    long as each fact comes before the watermark has passed its time by the lateness, all are applied, and the state is
+    the same byte for byte.
 
     Args:
         lateness: how late a fact may be and still count, in milliseconds. Below 60 minutes, the length of the
@@ -54,14 +63,16 @@ class RollingCounts:
 
     Attributes:
         watermark: the highest event time seen; None before the first fact.
+        watermarks: the same by partition of `callbacks`.
         late: how many facts came too late.
     """
 
-    __slots__ = ("late", "lateness", "ring", "watermark")
+    __slots__ = ("late", "lateness", "ring", "watermark", "watermarks")
 
     def __init__(self, lateness: int) -> None:
         self.lateness = lateness
         self.watermark: int | None = None
+        self.watermarks: dict[int, int] = {}
         self.late = 0
         self.ring = Ring()
 
@@ -69,7 +80,8 @@ class RollingCounts:
         """Count one fact, and say which counts moved."""
         if not fact.counted:
             return _NOT_COUNTED
-        before = self.watermark
+        partition = fact.origin.partition
+        before = self.watermarks.get(partition)
         at = fact.at
         moved = changes(fact.before, fact.after)
         late = False
@@ -84,9 +96,21 @@ class RollingCounts:
             else:
                 self.ring.add_all(moved)
         if before is None or at > before:
-            self.watermark = at
-            self.ring.advance(at)
+            self.watermarks[partition] = at
+            if self.watermark is None or at > self.watermark:
+                self.watermark = at
+                self.ring.advance(at)
         return Applied(moved, late)
+
+    def settled(self) -> int | None:
+        """The event time up to which no partition is expected to tell more, but for what is late.
+
+        With one partition it is the watermark; else the lowest of those that are not idle.
+        """
+        if self.watermark is None or len(self.watermarks) == 1:
+            return self.watermark
+        floor = self.watermark - IDLE
+        return min(watermark for watermark in self.watermarks.values() if watermark >= floor)
 
     def read(self, span: Span, as_of: int | None = None) -> Tally:
         """Sum a window; see `Ring.read`.
@@ -100,7 +124,7 @@ class RollingCounts:
 
     def to_bytes(self) -> bytes:
         """The counts as bytes, version first."""
-        return pack(VERSION, _State(self.watermark, self.late, self.ring.to_state()))
+        return pack(VERSION, _State(dict(sorted(self.watermarks.items())), self.late, self.ring.to_state()))
 
     @classmethod
     def from_bytes(cls, data: bytes, lateness: int) -> Self:
@@ -111,7 +135,8 @@ class RollingCounts:
         """
         state = unpack(VERSION, _decoder, data, "rolling counts")
         counts = cls(lateness)
-        counts.watermark = state.watermark
+        counts.watermarks = state.watermarks
+        counts.watermark = max(state.watermarks.values(), default=None)
         counts.late = state.late
         counts.ring = Ring.from_state(state.ring)
         return counts

@@ -83,7 +83,7 @@ def _outcome(contribution: Contribution, sign: int, moved: list[Change]) -> None
         return
     moved.append((at, _OUTCOME[disposition], sign))
     talk, ring = contribution.talk_seconds, contribution.ring_seconds
-    if disposition in ANSWERS and talk < SHORT_SECONDS:
+    if disposition in ANSWERS and talk is not None and talk < SHORT_SECONDS:
         moved.append((at, _SHORT, sign))
     if talk:
         moved.append((at, _TALK, sign * talk))
@@ -180,6 +180,8 @@ class Tally(msgspec.Struct, frozen=True):
     @property
     def acd(self) -> float | None:
         """Average call duration in seconds: talk_seconds / answered_calls (ITU-T E.411); None without answers.
+
+        An answered call whose duration no callback told adds nothing to the seconds.
 
         >>> Tally(human=2, talk_seconds=90).acd
         45.0

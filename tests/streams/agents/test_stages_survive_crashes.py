@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from functools import cache
-from itertools import islice
 from random import Random
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.log import NewRecord, Record
 from schemas.register import Register
-from schemas.rules import AnswerRateCollapse, Rules
+from schemas.rules import AnswerRateCollapse, Rules, VolumeSpike
 from schemas.settings import Settings
 from schemas.times import DAY, HOUR
 from schemas.topics import ACCOUNTS, CALLS, CAMPAIGNS, OPTOUTS, Topic
@@ -37,11 +36,15 @@ _SCENARIO = Scenario(
     ),
     past=2 * DAY,
     stretch=20 * HOUR,
+    end_of_week_hour=3 * 24 + 23,
     collapses=(Collapse(campaign=0, number=1, starts=19 * HOUR),),
     spikes=(Spike(campaign=1, number=0, starts=10 * HOUR, ends=9 * HOUR, factor=40.0),),
     opt_outs=(OptOut(campaign=0, number=0, starts=8 * HOUR, signal=Signal.OPT_OUT_TYPE),),
 )
-_RULES = Rules(answer_rate_collapse=AnswerRateCollapse(learning_calls=30, fleet_calls_per_day=200.0))
+_RULES = Rules(
+    answer_rate_collapse=AnswerRateCollapse(learning_calls=30, fleet_calls_per_day=200.0),
+    volume_spike=VolumeSpike(number_limit=4, campaign_limit=6, account_limit=8),
+)
 _SETTINGS = Settings(rules=_RULES)
 
 Factory = Callable[[Settings, MutableMapping[bytes, bytes]], Stage]
@@ -51,7 +54,7 @@ Factory = Callable[[Settings, MutableMapping[bytes, bytes]], Stage]
 def _records(topic: str) -> list[Record]:
     """What a run of the scenario lays into a topic."""
     terms = Terms.of(_SETTINGS, Register())
-    lines = islice(Simulation(_SCENARIO, 5).lines(), 4_000)
+    lines = Simulation(_SCENARIO, 5).lines()
     given = [new_record(understood) for line in lines for understood in read_line(line.encode(), terms)]
     emitted = given if topic == OPTOUTS.name else list(Replay(_SETTINGS).run(given))
     laid = [record for record in emitted if record.topic == topic]

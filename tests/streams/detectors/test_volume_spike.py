@@ -9,6 +9,7 @@ from schemas.alert import Alert, AlertState, Subject, SubjectKind
 from schemas.rules import VolumeSpike as Settings
 from schemas.times import DAY, HOUR, MINUTE, from_iso
 from streams.detectors import Finding, VolumeSpike
+from streams.detectors.volume_level import VolumeLevel
 
 LATENESS = 2 * MINUTE
 BUCKET = 5 * MINUTE
@@ -187,3 +188,34 @@ def test_bytes_keep_everything(seed: int, cuts: list[int]) -> None:
             sliced = VolumeSpike.from_bytes(sliced.to_bytes(), chosen, NUMBER, LATENESS)
         assert kept.update(at, 1, at) == sliced.update(at, 1, at)
     assert kept.to_bytes() == sliced.to_bytes()
+
+
+def test_the_beginning_does_not_depend_on_order() -> None:
+    """The very first calls may come in any order within the lateness and count in their own buckets."""
+    times = [START + BUCKET - 20_000, START + BUCKET + 10_000, START + BUCKET - 10_000]
+    first, second = spike_of(number_limit=2), spike_of(number_limit=2)
+    assert states(feed(first, times)) == states(feed(second, times[1:] + times[:1])) == [(AlertState.FIRING, 1)]
+    assert first.state.open == second.state.open
+    assert first.state.learned_until == second.state.learned_until
+    assert first.update(START - HOUR, 1, START + BUCKET) == []
+
+
+def test_a_new_spike_on_top_of_the_last_is_a_run_of_its_own() -> None:
+    """Where the calm that ends a run is only known once the next spike has begun, both are told, in order."""
+    spike = spike_of(bucket_minutes=1, number_limit=5, calm_buckets=1)
+    times = [*burst(START, 6), *burst(START + 2 * MINUTE, 6), START + 30 * MINUTE]
+    found = feed(spike, times)
+    assert states(found) == FIRED_AND_RESOLVED * 2
+    assert [alert.since for alert in found] == [START, START, START + 2 * MINUTE, START + 2 * MINUTE]
+    assert found[0].alert_id == found[1].alert_id != found[2].alert_id == found[3].alert_id
+
+
+def test_an_hour_forgets_by_halves() -> None:
+    """After sixteen weeks an hour's past is halved, and its mean stays."""
+    level = VolumeLevel()
+    assert level.mean(10, 12) is None
+    for _ in range(16 * 12):
+        level.learn(10, 4, 12, 0.9)
+    assert (level.buckets[10], level.mean(10, 12)) == (192, 4.0)
+    level.learn(10, 4, 12, 0.9)
+    assert (level.buckets[10], level.kind_buckets[10], level.mean(10, 12)) == (97, 97, 4.0)

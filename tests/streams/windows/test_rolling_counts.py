@@ -17,11 +17,18 @@ SPANS = {Span.FIVE_MINUTES: (MINUTE, 5), Span.HOUR: (MINUTE, 60), Span.DAY: (HOU
 
 
 def fact(
-    kind: FactKind, at: int, before: Contribution | None, after: Contribution, *, counted: bool = True
+    kind: FactKind,
+    at: int,
+    before: Contribution | None,
+    after: Contribution,
+    *,
+    counted: bool = True,
+    partition: int = 0,
 ) -> CallFact:
     """A fact of some call; only times and contributions matter here."""
     return CallFact(
-        fact=kind, revision=0, origin=Origin(0, 0, 0), at=at, call_sid="CA1", account_sid="AC1", number="+12025550100",
+        fact=kind, revision=0, origin=Origin(partition, 0, 0), at=at, call_sid="CA1", account_sid="AC1",
+        number="+12025550100",
         contact="+12025550199", campaign="c", direction=Direction.OUTBOUND_API, counted=counted, before=before,
         after=after,
     )  # fmt: skip
@@ -205,3 +212,34 @@ def test_rates_forget_by_halves() -> None:
     rate.learn(10, START + 8 * 7 * DAY, 0, 0)
     assert (rate.answered[10], rate.calls[10], rate.day_calls[10], rate.all_calls) == (20, 50, 60, 60)
     assert (rate.learned, rate.rate(10, 0.9, 0.0)) == (120, 0.4)
+
+
+def attempts(partition: int) -> list[CallFact]:
+    """An attempt a minute, told by one partition."""
+    moments = [START + minute * MINUTE for minute in range(50)]
+    return [fact(FactKind.PLACED, at, None, Contribution(at), partition=partition) for at in moments]
+
+
+def test_a_partition_that_lags_behind_is_not_late() -> None:
+    """Facts of one partition, read an hour after those of another, all count, as if they had come side by side."""
+    ahead, behind = attempts(0), attempts(1)
+    skewed, aligned = RollingCounts(LATENESS), RollingCounts(LATENESS)
+    for one in [*ahead, *behind]:
+        skewed.apply(one)
+    for pair in zip(ahead, behind, strict=True):
+        for one in pair:
+            aligned.apply(one)
+    assert skewed.late == 0
+    assert skewed.to_bytes() == aligned.to_bytes()
+    assert skewed.settled() == skewed.watermark
+
+
+def test_an_idle_partition_is_not_waited_for() -> None:
+    """What is settled follows the slowest partition, but not one that has been silent for more than two hours."""
+    counts = RollingCounts(LATENESS)
+    for partition, at in ((0, START), (1, START + HOUR), (1, START + 2 * HOUR)):
+        counts.apply(fact(FactKind.PLACED, at, None, Contribution(at), partition=partition))
+    assert counts.settled() == START
+    at = START + 2 * HOUR + 1
+    counts.apply(fact(FactKind.PLACED, at, None, Contribution(at), partition=1))
+    assert counts.settled() == at
