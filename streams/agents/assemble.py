@@ -21,6 +21,7 @@ from schemas.times import HOUR, MINUTE
 from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
 from streams.agents.call import Known, Reading, campaign_of, event_time, merge, read
 from streams.agents.stage import Effects, StateChange, States, apply_each
+from streams.windows.packing import pack, unpack
 
 _VERSION: Final = 1
 # Other requests carry no time of Twilio's; when they were received says nothing about the calls of their partition.
@@ -39,7 +40,6 @@ class CallState(msgspec.Struct, array_like=True):
         told: the call as the last fact told it; None before the first.
     """
 
-    version: int = _VERSION
     partition: int = 0
     applied: int = -1
     known: Known = msgspec.field(default_factory=Known)
@@ -52,14 +52,20 @@ class CallState(msgspec.Struct, array_like=True):
 class PartitionState(msgspec.Struct, array_like=True):
     """How far a partition of `callbacks` has been worked off, and its watermark there."""
 
-    version: int = _VERSION
     applied: int = -1
     watermark: int = 0
 
 
-_encoder = msgspec.msgpack.Encoder()
 _call_decoder = msgspec.msgpack.Decoder(CallState)
 _partition_decoder = msgspec.msgpack.Decoder(PartitionState)
+
+
+def _read_call(packed: bytes) -> CallState:
+    return unpack(_VERSION, _call_decoder, packed, "state of a call")
+
+
+def _read_partition(packed: bytes) -> PartitionState:
+    return unpack(_VERSION, _partition_decoder, packed, "state of a partition of callbacks")
 
 
 class AssembleStage:
@@ -80,8 +86,8 @@ class AssembleStage:
         self._data = data
         self._calls: States[CallState] = States(
             data,
-            decode=lambda _key, packed: _call_decoder.decode(packed),
-            encode=_encoder.encode,
+            decode=lambda _key, packed: _read_call(packed),
+            encode=lambda state: pack(_VERSION, state),
             create=lambda _key: CallState(),
         )
         self._partitions: dict[int, PartitionState] = {}
@@ -105,7 +111,7 @@ class AssembleStage:
         emissions = apply_each(records, lambda record: self._apply_record(record, position, deadlines), self.forget)
         changes, removals = self._calls.flush(number)
         self._partitions[number] = position
-        packed = _encoder.encode(position)
+        packed = pack(_VERSION, position)
         key = _PARTITION_KEY + str(number).encode()
         self._data[key] = packed
         return Effects(emissions, [*changes, StateChange(number, key, packed), *removals])
@@ -130,7 +136,7 @@ class AssembleStage:
         found = self._partitions.get(number)
         if found is None:
             packed = self._data.get(_PARTITION_KEY + str(number).encode())
-            found = PartitionState() if packed is None else _partition_decoder.decode(packed)
+            found = PartitionState() if packed is None else _read_partition(packed)
             self._partitions[number] = found
         return found
 
@@ -139,7 +145,7 @@ class AssembleStage:
             self._deadlines = {}
             for key, packed in self._data.items():
                 if not key.startswith(_PARTITION_KEY):
-                    state = _call_decoder.decode(packed)
+                    state = _read_call(packed)
                     self._deadlines.setdefault(state.partition, []).append((self._deadline(state), key))
             for heap in self._deadlines.values():
                 heapq.heapify(heap)

@@ -16,6 +16,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.log import NewRecord, Record
 from schemas.topics import DEADLETTERS, Topic
 from schemas.wire import UnreadableRecordError
+from streams.windows.packing import UnreadableStateError
 
 # Decoded states kept beside their bytes: at some 20 kB each, 100 MB at most.
 _CACHED_STATES = 5_000
@@ -86,11 +87,15 @@ def apply_each(
 
     Raises:
         PoisonError: one record can't be applied; nothing was changed.
+        UnreadableStateError: the state of a key can't be read; the program must not go on.
     """
     emissions: list[NewRecord] = []
     for record in records:
         try:
             emissions.extend(apply(record))
+        except UnreadableStateError:
+            # Not the record is bad but what was kept of its key: setting records aside would lose them one by one.
+            raise
         except Exception as error:
             abandon()
             reason = str(error) if isinstance(error, UnreadableRecordError) else f"{type(error).__name__}: {error}"
