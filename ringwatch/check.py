@@ -12,7 +12,7 @@ import msgspec
 from ringwatch.up import read_register
 from schemas.log import LogUnavailableError
 from schemas.settings import ConfigurationError, Settings
-from sinks.history.ask import RUNNING_FILE
+from sinks.history.ask import find_running
 from sinks.history.errors import HistoryError, HistoryMissingError
 from sinks.history.store import History
 from streams.transports.local.errors import LogError, LogInUseError
@@ -121,8 +121,9 @@ def _look_at_api(settings: Settings) -> CheckFinding:
 
 def _look_at_data(settings: Settings) -> list[CheckFinding]:
     folder = settings.data
-    if (folder / RUNNING_FILE).exists():
-        note = "ringwatch runs on it, or was killed: its files are not looked into"
+    running = find_running(folder)
+    if running is not None:
+        note = f"ringwatch runs on it as process {running.pid} ({running.http}); its files are not looked into"
         return [CheckFinding(Level.OK, "data", f"{folder}: {note}")]
     if not folder.exists():
         return [CheckFinding(Level.OK, "data", f"{folder} will be made at the first start")]

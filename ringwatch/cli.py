@@ -187,8 +187,10 @@ def _can_be_mended(error: Exception) -> bool:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("faust", "mode", "aiokafka", "uvicorn"):
+    for noisy in ("faust", "mode", "aiokafka", "uvicorn", "streams.transports"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Faust expects a broker's rebalance before the first assignment, and warns that it saw none.
+    logging.getLogger("faust.app.base").setLevel(logging.ERROR)
 
 
 def main() -> None:

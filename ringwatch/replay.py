@@ -15,7 +15,7 @@ from ringwatch.up import read_register
 from schemas.alert import Alert
 from schemas.log import NewRecord
 from schemas.settings import ConfigurationError, Settings
-from schemas.topics import CALLBACKS, CALLS, OPTOUTS
+from schemas.topics import CALLBACKS, CALLS, DEADLETTERS, OPTOUTS
 from streams.agents.replay import Replay
 from streams.ingest.replay_lines import UnreadableLineError, read_line
 from streams.ingest.terms import Terms
@@ -29,7 +29,7 @@ def run_replay(files: tuple[Path, ...], settings: Settings, *, as_json: bool) ->
     """Replay files in the order given; print transitions on standard output and a summary on standard error.
 
     Returns:
-        1 if no line could be read, else 0.
+        1 if no line could be read, or a stage could not apply a record; else 0.
 
     Raises:
         ConfigurationError: a file can't be opened.
@@ -43,7 +43,8 @@ def run_replay(files: tuple[Path, ...], settings: Settings, *, as_json: bool) ->
         _print(alert, as_json=as_json)
     seconds = time.perf_counter() - started
     _summarise(counts, replay, alerts, seconds)
-    return 1 if counts["lines"] and counts["unreadable"] == counts["lines"] else 0
+    nothing_read = counts["lines"] > 0 and counts["unreadable"] == counts["lines"]
+    return 1 if nothing_read or _rejected(counts, replay) else 0
 
 
 def _records(files: Iterable[Path], terms: Terms, counts: Counter[str]) -> Iterator[NewRecord]:
@@ -85,11 +86,17 @@ def _print(alert: Alert, *, as_json: bool) -> None:
         click.echo(f"{public['at']}  {alert.state.value:9} {alert.rule}  {kind} {value}: {alert.message}")
 
 
+def _rejected(counts: Counter[str], replay: Replay) -> int:
+    """Records that a stage set aside, beside the dead letters that the lines themselves gave."""
+    return replay.emitted[DEADLETTERS.name] - counts[DEADLETTERS.name]
+
+
 def _summarise(counts: Counter[str], replay: Replay, alerts: list[Alert], seconds: float) -> None:
     rate = counts["lines"] / seconds if seconds else 0.0
     click.echo(
         f"{counts['lines']} lines ({counts['unreadable']} unreadable), {counts[CALLBACKS.name]} callbacks, "
-        f"{replay.emitted[CALLS.name]} facts about calls, {counts[OPTOUTS.name]} opt-out signals; "
+        f"{replay.emitted[CALLS.name]} facts about calls, {counts[OPTOUTS.name]} opt-out signals, "
+        f"{replay.emitted[DEADLETTERS.name]} dead letters; "
         f"{len(alerts)} transitions of {len({alert.alert_id for alert in alerts})} alerts; "
         f"{seconds:.1f} s, {rate:,.0f} lines a second",
         err=True,

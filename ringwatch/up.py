@@ -19,10 +19,12 @@ from ringwatch.ticks import tick_silent_partitions
 from ringwatch.topics import create_topics
 from schemas.register import Register, load_register
 from schemas.settings import ConfigurationError, Settings
+from schemas.topics import DEADLETTERS
 from sinks.feed.api import create_api
 from sinks.feed.board import Board
 from sinks.history.errors import HistoryInUseError
 from sinks.history.routes import sql_routes
+from sinks.history.sink import TOPICS as HISTORY_TOPICS
 from sinks.history.sink import HistorySink
 from sinks.history.store import History
 from streams.agents.app import APP_ID, create_app
@@ -99,6 +101,7 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
         history_store = await _open_history(settings)
         stack.callback(history_store.close)
         create_topics(log, settings.partitions)
+        _refuse_foreign_history(history_store, log, settings)
 
         history = HistorySink(log, history_store, settings.history, registry)
         board = Board(log)
@@ -169,6 +172,22 @@ async def _open_history(settings: Settings) -> History:
         except HistoryInUseError:
             await asyncio.sleep(_HISTORY_PAUSE_SECONDS)
     return History.open(settings.history_path)
+
+
+def _refuse_foreign_history(history: History, log: LocalLog, settings: Settings) -> None:
+    """Refuse a history that has read further than the log reaches: it would take new records for old ones.
+
+    Raises:
+        ConfigurationError: the history belongs to another log.
+    """
+    topics = log.topics()
+    for (topic, partition), offset in history.positions({name: topics[name] for name in HISTORY_TOPICS}).items():
+        end = log.end(topic, partition)
+        if offset > end:
+            raise ConfigurationError(
+                f"data: {settings.history_path} has read {topic}[{partition}] up to {offset}, but {settings.log_path} "
+                f"ends at {end}: it belongs to another log; put that log back, or move the history away"
+            )
 
 
 class _Server(uvicorn.Server):
@@ -269,6 +288,8 @@ def _backlog(log: LocalLog, app: faust.App) -> int:
 def _watch_backlog(registry: CollectorRegistry, log: LocalLog, app: faust.App) -> None:
     gauge = Gauge("ringwatch_agents_lag_records", "Records in the log, not yet applied by agents.", registry=registry)
     gauge.set_function(lambda: _backlog(log, app))
+    letters = Gauge("ringwatch_dead_letters_records", "Dead letters written to the log so far.", registry=registry)
+    letters.set_function(lambda: sum(log.end(DEADLETTERS.name, part) for part in range(log.topics()[DEADLETTERS.name])))
 
 
 async def run_until_stopped(settings: Settings, *, insecure: bool, on_ready: Callable[[Up], None]) -> None:

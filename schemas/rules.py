@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from schemas.alert import Severity
 
@@ -26,7 +26,12 @@ class RuleSettings(BaseModel):
     @model_validator(mode="after")
     def _check_campaigns(self) -> Self:
         for campaign in self.campaigns:
-            self.of_campaign(campaign)
+            try:
+                self.of_campaign(campaign)
+            except ValidationError as error:
+                problem = error.errors()[0]
+                where = ".".join(map(str, problem["loc"]))
+                raise ValueError(f"campaigns.{campaign}.{where}: {problem['msg']}") from error
         return self
 
     def of_campaign(self, campaign: str | None) -> Self:
@@ -81,6 +86,8 @@ class VolumeSpike(RuleSettings):
 
     @model_validator(mode="after")
     def _check_bucket(self) -> Self:
+        if any("bucket_minutes" in own for own in self.campaigns.values()):
+            raise ValueError("campaigns: bucket_minutes is one for all, as numbers change campaigns; set it once")
         if 60 % self.bucket_minutes:
             raise ValueError("bucket_minutes must divide 60: write 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60")
         return self

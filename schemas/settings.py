@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -224,7 +226,7 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from error
     except (SettingsError, ValueError) as error:
-        raise ConfigurationError(f"{source or 'environment'}: {error}") from error
+        raise ConfigurationError(_explain_source(error, source)) from error
     if not settings.broker.startswith("local://") and settings.broker:
         raise ConfigurationError(f"broker: {settings.broker!r} is not supported; write local:///PATH or leave it out")
     return settings
@@ -243,18 +245,36 @@ def _refuse_unknown_variables() -> None:
             raise ConfigurationError(f"{variable}: no such setting; docs/settings.md lists them all")
 
 
+# What somebody wrote there is a secret, also where it is of the wrong kind.
+_SECRETS = frozenset({"accounts", "shared_keys", "api_token"})
+
+
 def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "settings"
-        hint = (
-            "no such setting; docs/settings.md lists them all"
-            if problem["type"] == "extra_forbidden"
-            else problem["msg"]
-        )
-        given = problem.get("input")
-        shown = (
-            "" if problem["type"] in {"extra_forbidden", "missing"} or isinstance(given, dict) else f" (got {given!r})"
-        )
-        lines.append(f"{key}: {hint}{shown}")
-    return "\n".join(lines)
+    return "\n".join(_explain_one(problem) for problem in error.errors())
+
+
+def _explain_one(problem: ErrorDetails) -> str:
+    where = [part for part in map(str, problem["loc"]) if not part.startswith(("lax-or-strict", "function-"))]
+    key = ".".join(where) or "settings"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: no such setting; docs/settings.md lists them all"
+    given = problem["input"]
+    hint = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing" or isinstance(given, dict) or (where[:1] and where[0] in _SECRETS):
+        return f"{key}: {hint}"
+    return f"{key}: {hint} (got {given!r})"
+
+
+def _explain_source(error: Exception, source: Path | None) -> str:
+    """Name the variable that is no JSON, or the file that is no TOML."""
+    field = re.search(r'field "(\w+)" from source "EnvSettingsSource"', str(error))
+    if field is not None:
+        return f"RINGWATCH_{field[1].upper()}: write JSON, e.g. {_EXAMPLES.get(field[1], '[…] or {…}')}"
+    return f"{source or 'environment'}: {error}"
+
+
+_EXAMPLES = {
+    "accounts": '{"AC…": "auth token"}',
+    "shared_keys": '{"key id": "secret"}',
+    "trusted_proxies": '["10.0.0.0/8"]',
+}

@@ -20,7 +20,8 @@ def to_iso(at: int) -> str:
     >>> to_iso(1_795_442_401_250)
     '2026-11-23T14:00:01.250Z'
     """
-    return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = datetime.fromtimestamp(at // 1_000, UTC).replace(microsecond=at % 1_000 * 1_000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def from_iso(text: str) -> int:

@@ -45,7 +45,7 @@ def ask(data: Path, sql: str, *, limit: int | None = None, seconds: float | None
         HistoryMissingError: there is no history yet.
         HistoryError: the history can't be read.
     """
-    running = _running(data / RUNNING_FILE)
+    running = find_running(data)
     if running is not None:
         try:
             return _ask_program(running, sql, limit, seconds)
@@ -63,7 +63,13 @@ def ask(data: Path, sql: str, *, limit: int | None = None, seconds: float | None
         history.close()
 
 
-def _running(path: Path) -> Running | None:
+def find_running(data: Path) -> Running | None:
+    """The program that runs on a data folder; None if none does, whatever a killed one left behind.
+
+    Raises:
+        HistoryError: the note it left can't be read.
+    """
+    path = data / RUNNING_FILE
     try:
         running = msgspec.json.decode(path.read_bytes(), type=Running)
     except FileNotFoundError:
@@ -99,6 +105,6 @@ def _ask_program(running: Running, sql: str, limit: int | None, seconds: float |
 
 def _reason(answer: httpx.Response) -> str:
     try:
-        return str(answer.json()["error"])
+        return str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
         return answer.text[:200] or answer.reason_phrase

@@ -81,7 +81,9 @@ def _attach(app: faust.App, name: str, factory: StageFactory, settings: Settings
     table = app.Table(
         name,
         partitions=settings.partitions,
-        schema=faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"),
+        # Faust takes a table's serializers from these types; a schema of raw bytes is overruled by JSON.
+        key_type=bytes,
+        value_type=bytes,
         # Faust applies a changelog in batches of this many records; the default of 1000 is fine in memory.
         recovery_buffer_size=1_000,
     )

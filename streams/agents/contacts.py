@@ -59,6 +59,8 @@ class ContactsStage:
 
     def __init__(self, settings: Settings, data: MutableMapping[bytes, bytes]) -> None:
         rule = settings.rules.opt_out
+        self._rule = rule
+        self._of_campaign = {name: rule.of_campaign(name) for name in rule.campaigns}
 
         def decode(key: bytes, packed: bytes) -> ContactState:
             found = unpack(_VERSION, _decoder, packed, f"state of contact {key.decode()}")
@@ -85,6 +87,7 @@ class ContactsStage:
         if record.offset <= state.applied:
             return ()
         state.applied = record.offset
+        state.opt_out.settings = self._of_campaign.get(signal.campaign or "", self._rule)
         return as_records(state.opt_out.update(signal), record.timestamp)
 
     def forget(self) -> None:

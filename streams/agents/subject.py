@@ -65,12 +65,13 @@ class SubjectState:
     Args:
         subject: the number or account.
         lateness: how late a fact may be and still count, in milliseconds.
-        rule: settings of `volume_spike`.
+        rule: settings of `volume_spike`; a number's are those of the campaign it called for last.
     """
 
-    __slots__ = ("applied", "campaigns", "counts", "partition", "spike")
+    __slots__ = ("_rule", "applied", "campaigns", "counts", "partition", "spike")
 
     def __init__(self, subject: Subject, lateness: int, rule: VolumeSpikeSettings) -> None:
+        self._rule = rule
         self.partition = 0
         self.applied = AppliedOrigins({})
         self.counts = RollingCounts(lateness)
@@ -82,8 +83,16 @@ class SubjectState:
         if not self.applied.is_new(fact.origin):
             return NOTHING
         if not self.campaigns or self.campaigns[-1] != fact.campaign:
-            self.campaigns = [*(c for c in self.campaigns if c != fact.campaign), fact.campaign][-_CAMPAIGNS_KEPT:]
+            self._turn_to(fact.campaign)
         return look_for_spike(self.spike, self.counts, self.counts.apply(fact).changes)
+
+    def _turn_to(self, campaign: str) -> None:
+        before = self.campaigns
+        self.campaigns = [*(known for known in before if known != campaign), campaign][-_CAMPAIGNS_KEPT:]
+        subject = self.spike.subject
+        own = _rule_of(self._rule, subject, self.campaigns)
+        if own != self.spike.settings:
+            self.spike = VolumeSpike.from_bytes(self.spike.to_bytes(), own, subject, self.counts.lateness)
 
     def to_bytes(self) -> bytes:
         """The state as bytes, version first."""
@@ -101,12 +110,20 @@ class SubjectState:
         """
         packed = unpack(_VERSION, _decoder, data, f"state of {subject.kind.value} {subject.value}")
         state = cls.__new__(cls)
+        state._rule = rule  # noqa: SLF001 - a constructor of its own
         state.partition = packed.partition
         state.applied = packed.applied
         state.counts = RollingCounts.from_bytes(packed.counts, lateness)
-        state.spike = VolumeSpike.from_bytes(packed.spike, rule, subject, lateness)
+        own = _rule_of(rule, subject, packed.campaigns)
+        state.spike = VolumeSpike.from_bytes(packed.spike, own, subject, lateness)
         state.campaigns = packed.campaigns
         return state
+
+
+def _rule_of(rule: VolumeSpikeSettings, subject: Subject, campaigns: Sequence[str]) -> VolumeSpikeSettings:
+    if not rule.campaigns or subject.kind is not SubjectKind.NUMBER or not campaigns:
+        return rule
+    return rule.of_campaign(campaigns[-1])
 
 
 def look_for_spike(spike: VolumeSpike, counts: RollingCounts, changes: Sequence[Change]) -> Sequence[Finding]:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequenc
 from pathlib import Path
 from typing import Any, ClassVar
 
+from faust.assignor.client_assignment import ClientAssignment
 from faust.transport import base
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.producer import Producer as FaustProducer
@@ -88,7 +89,9 @@ class Consumer(FaustConsumer):
         self._assignment = {TP(topic, partition) for topic in topics for partition in range(known[topic])}
         assignor: Any = self.app.assignor
         # Recovery asks the assignor which changelogs are this worker's; without an answer tables come back empty.
-        assignor._active_tps = {tp for tp in self._assignment if self._is_changelog_tp(tp)}  # noqa: SLF001
+        changelogs = {topic: list(range(known[topic])) for topic in self.app.tables.changelog_topics}
+        assignor._assignment = ClientAssignment(actives=changelogs, standbys={})  # noqa: SLF001
+        assignor._active_tps = assignor._assignment.active_tps  # noqa: SLF001
         assignor._standby_tps = set()  # noqa: SLF001
         self.app.consumer_generation_id = 1
         # The callback waits for the subscription to be complete, so it can't be awaited inside of it.

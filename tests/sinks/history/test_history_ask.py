@@ -17,7 +17,7 @@ import httpx
 import pyarrow as pa
 import pytest
 import uvicorn
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
@@ -49,10 +49,10 @@ def serving(history: History) -> Iterator[str]:
 
     async def check(request: Request, follow: RequestResponseEndpoint) -> Response:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
-            return JSONResponse({"error": "no token"}, 401)
+            return JSONResponse({"detail": "no token"}, 401)
         return await follow(request)
 
-    app = Starlette(
+    app = FastAPI(
         routes=sql_routes(history, rows=1_000, seconds=1.0), middleware=[Middleware(BaseHTTPMiddleware, dispatch=check)]
     )
     listener = socket.socket()
@@ -83,7 +83,7 @@ def called(history: History, method: str = "POST", rows: int = 100_000, **reques
     """One request to the routes, without a server."""
 
     async def call() -> httpx.Response:
-        transport = httpx.ASGITransport(Starlette(routes=sql_routes(history, rows=rows)))
+        transport = httpx.ASGITransport(FastAPI(routes=sql_routes(history, rows=rows)))
         async with httpx.AsyncClient(transport=transport, base_url="http://ringwatch") as client:
             return await client.request(method, "/v1/sql", **request)
 
@@ -194,5 +194,5 @@ def test_the_route_refuses_with_a_reason(filled: History, body: bytes, status: i
     """A body or query that can't be answered gets 400 or 413 and one line that says why."""
     answer = called(filled, content=body)
     assert answer.status_code == status
-    assert answer.json()["error"]
+    assert answer.json()["detail"]
     assert called(filled, "GET").status_code == httpx.codes.METHOD_NOT_ALLOWED

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from schemas.alert import Alert, Severity, Subject, SubjectKind
+from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.log import Record
+from schemas.opt_out import Channel, OptOut, OptOutSource
+from schemas.rules import OptOutRule, Rules, VolumeSpike
+from schemas.settings import Settings
+from schemas.topics import ALERTS
+from streams.agents.contacts import ContactsStage
+from streams.agents.subject import SubjectState
+
+START = 1_795_000_000_000
+NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
+RULE = VolumeSpike(number_limit=5, campaigns={"renewals": {"number_limit": 3}})
+
+
+def attempt(offset: int, campaign: str) -> CallFact:
+    """One more attempt of the number in the same minute."""
+    return CallFact(
+        fact=FactKind.PLACED,
+        revision=0,
+        origin=Origin(0, offset, 0),
+        at=START + offset,
+        call_sid=f"CA{offset}",
+        account_sid="AC1",
+        number=NUMBER.value,
+        contact="+12025550199",
+        campaign=campaign,
+        direction=Direction.OUTBOUND_API,
+        counted=True,
+        after=Contribution(START + offset),
+    )
+
+
+@pytest.mark.parametrize(("campaign", "fires_at"), [("spring-sale", 5), ("renewals", 3)])
+@pytest.mark.parametrize("kept", [True, False], ids=["in memory", "through its bytes"])
+def test_a_number_is_held_to_its_campaigns_limit(campaign: str, fires_at: int, kept: bool) -> None:
+    """The limit of a number is that of the campaign it calls for, also after its state was packed and read again."""
+    state = SubjectState(NUMBER, 120_000, RULE)
+    fired = []
+    for offset in range(6):
+        if state.apply(attempt(offset, campaign)):
+            fired.append(offset + 1)
+        if not kept:
+            state = SubjectState.from_bytes(state.to_bytes(), NUMBER, 120_000, RULE)
+    assert fired == [fires_at]
+
+
+def test_an_opt_out_is_as_severe_as_its_campaign_says() -> None:
+    """The campaign of the signal decides the severity of its alert."""
+    rule = OptOutRule(campaigns={"renewals": {"severity": "critical"}})
+    stage = ContactsStage(Settings(rules=Rules(opt_out=rule)), {})
+    signals = [
+        OptOut(
+            contact=f"+1202555019{place}",
+            opted_out=True,
+            source=OptOutSource.DTMF,
+            channel=Channel.VOICE,
+            at=START,
+            campaign=campaign,
+        )
+        for place, campaign in enumerate(("renewals", "spring-sale", None))
+    ]
+    records = [Record("optouts", 0, at, START, one.contact.encode(), one.encode()) for at, one in enumerate(signals)]
+    emitted = [record for record in stage.process(records).emissions if record.topic == ALERTS.name]
+    severities = [Alert.decode(record.value or b"").severity for record in emitted]
+    assert severities == [Severity.CRITICAL, Severity.INFO, Severity.INFO]
+
+
+def test_a_bucket_is_as_long_for_every_campaign() -> None:
+    """A campaign can't have buckets of its own length: a number that changes campaigns would lose its count."""
+    with pytest.raises(ValueError, match="bucket_minutes is one for all"):
+        VolumeSpike(campaigns={"renewals": {"bucket_minutes": 10}})
