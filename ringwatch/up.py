@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -37,6 +38,9 @@ _logger = logging.getLogger(__name__)
 
 # How long open connections may take to finish once a stop was asked for: Twilio's own limit on a request.
 _GRACE_SECONDS = 15
+
+# Connections that may wait to be taken: bursts of Twilio's come from many machines at once.
+_BACKLOG = 2_048
 
 # An ad-hoc query holds the file for seconds; longer than ten, somebody should look who holds it.
 _HISTORY_TRIES = 20
@@ -203,24 +207,19 @@ class _Server(uvicorn.Server):
         Raises:
             ConfigurationError: the address can't be listened on.
         """
-        self._task = asyncio.create_task(self._run())
-        while not self.started:
-            if self._task.done():
-                error = self._task.exception()
-                where = f"{self.config.host}:{self.config.port}"
-                raise ConfigurationError(f"http: {where} can't be listened on ({error}); name another with --http")
-            await asyncio.sleep(0.005)
-        name = self.servers[0].sockets[0].getsockname()
-        host = f"[{name[0]}]" if ":" in name[0] else name[0]
-        return f"http://{host}:{name[1]}"
-
-    async def _run(self) -> None:
+        host, port = self.config.host, self.config.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            # Not `serve`, which would take the signals for itself.
-            await self._serve()
-        except SystemExit as error:
-            # uvicorn exits where a port is taken; the caller is told instead.
-            raise OSError("the address is in use or not this machine's") from error
+            listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(
+                f"http: {host}:{port} can't be listened on ({error.strerror}); name another with --http"
+            ) from error
+        # Not `serve`, which would take the signals for itself.
+        self._task = asyncio.create_task(self._serve([listener]))
+        while not self.started:  # noqa: ASYNC110 - uvicorn tells by a flag
+            await asyncio.sleep(0.005)
+        return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
     async def close(self) -> None:
         """Take no more connections and let the open requests finish."""
