@@ -40,9 +40,11 @@ CALLS = Topic("calls", "the company's own number")
 CONTACTS = Topic("contacts", "the called party")
 CAMPAIGNS = Topic("campaigns", "campaign")
 ACCOUNTS = Topic("accounts", "AccountSid")
-OPTOUTS = Topic("optouts", "the person", Cleanup.COMPACT, None)
+# Kept whole and for good: a person's verdict is the sum of signals on several channels, and a later one must not take
+# an earlier one out of the log before agents and history have read it. Neither topic grows faster than people opt out.
+OPTOUTS = Topic("optouts", "the person", Cleanup.DELETE, None)
 ALERTS = Topic("alerts", "alert id", Cleanup.DELETE, _LONG)
-SUPPRESSIONS = Topic("suppressions", "kind:value", Cleanup.COMPACT, None)
+SUPPRESSIONS = Topic("suppressions", "kind:value, rule and scope", Cleanup.DELETE, None)
 DEADLETTERS = Topic("deadletters", "none", Cleanup.DELETE, _LONG)
 
 TOPICS: tuple[Topic, ...] = (

@@ -24,9 +24,10 @@ from streams.agents.stage import Effects, StateChange, States, apply_each
 from streams.windows.packing import pack, unpack
 
 _VERSION: Final = 1
-# Other requests carry no time of Twilio's; when they were received says nothing about the calls of their partition.
-_MOVE_THE_WATERMARK: Final = frozenset({CallbackKind.STATUS, CallbackKind.TICK})
-_PARTITION_KEY: Final = b"\x00partition:"  # no CallSid starts with a zero byte
+_PARTITION_KEY: Final = b"p"
+_CALL_KEY: Final = b"c"
+# Twilio ends a call after 24 hours at the latest; one that was closed as silent may still tell of its end until then.
+_LONGEST_CALL: Final = 24 * HOUR
 
 
 class CallState(msgspec.Struct, array_like=True):
@@ -38,6 +39,7 @@ class CallState(msgspec.Struct, array_like=True):
         counted: whether windows and rules count the leg; None until the first fact decides.
         revision: of the last fact; -1 before the first.
         told: the call as the last fact told it; None before the first.
+        campaign: the campaign that the first fact named, which all later ones name too.
     """
 
     partition: int = 0
@@ -47,6 +49,7 @@ class CallState(msgspec.Struct, array_like=True):
     revision: int = -1
     ended: bool = False
     told: Reading | None = None
+    campaign: str | None = None
 
 
 class PartitionState(msgspec.Struct, array_like=True):
@@ -58,6 +61,17 @@ class PartitionState(msgspec.Struct, array_like=True):
 
 _call_decoder = msgspec.msgpack.Decoder(CallState)
 _partition_decoder = msgspec.msgpack.Decoder(PartitionState)
+
+
+def _moves_the_watermark(callback: Callback) -> bool:
+    """Whether a callback tells how late it is.
+
+    Ticks do, and status callbacks: by Twilio's time, or by their receipt where they carry none. One whose time could
+    not be used may have met a wrong clock here, and other requests carry no time of Twilio's at all.
+    """
+    if callback.kind is not CallbackKind.STATUS:
+        return callback.kind is CallbackKind.TICK
+    return callback.happened_at is not None or "Timestamp" not in callback.params
 
 
 def _read_call(packed: bytes) -> CallState:
@@ -123,7 +137,7 @@ class AssembleStage:
             return []
         self._emissions = []
         callback = Callback.decode(record.value or b"")
-        if callback.kind in _MOVE_THE_WATERMARK:
+        if _moves_the_watermark(callback):
             position.watermark = max(position.watermark, event_time(callback))
         index = self._close_silent(record, position.watermark, deadlines)
         if callback.kind is not CallbackKind.TICK:
@@ -154,13 +168,12 @@ class AssembleStage:
     def _deadline(self, state: CallState) -> int:
         known = state.known
         if known.closed_at is not None:
-            return max(known.closed_at, known.last_at) + self._remember
+            return max(known.closed_at, known.last_at) + max(self._remember, _LONGEST_CALL)
         return known.last_at + (self._remember if state.ended else self._call_timeout)
 
     def _close_silent(self, record: Record, watermark: int, deadlines: list[tuple[int, bytes]]) -> int:
         """Close or forget the calls whose time has come at this record; give the next free index of its facts."""
-        index = 0
-        later = []
+        later, due_now = [], []
         while deadlines and deadlines[0][0] <= watermark:
             _, key = heapq.heappop(deadlines)
             state = self._calls.get(key)
@@ -169,7 +182,13 @@ class AssembleStage:
             due = self._deadline(state)
             if due > watermark or state.applied >= record.offset:
                 later.append((due, key))
-            elif state.ended or state.told is None:
+            else:
+                due_now.append((due, key))
+        index = 0
+        # The heap's order depends on what was pushed when; the order of closings must not.
+        for due, key in sorted(set(due_now)):
+            state = self._calls.touch(key)
+            if state.ended or state.told is None:
                 self._calls.remove(key)
             else:
                 index = self._close(key, due, record, index)
@@ -183,7 +202,7 @@ class AssembleStage:
         state.applied = record.offset
         state.known.closed_at = due
         origin = Origin(record.partition, record.offset, index)
-        return self._tell(key.decode(), state, origin, record.timestamp)
+        return self._tell(key.removeprefix(_CALL_KEY).decode(), state, origin, record.timestamp)
 
     def _apply(
         self,
@@ -193,14 +212,14 @@ class AssembleStage:
         watermark: int,
         deadlines: list[tuple[int, bytes]],
     ) -> None:
-        key = callback.call_sid.encode()
+        key = _CALL_KEY + callback.call_sid.encode()
         before = self._calls.get(key)
         if before is not None and before.applied >= record.offset:
             return
         state = self._calls.touch(key)
         if before is None:
             state.partition = record.partition
-            if event_time(callback) < watermark - self._remember:
+            if event_time(callback) <= watermark - self._remember:
                 # Its call may have been counted and forgotten; the history takes it, the windows must not.
                 state.counted = False
         state.applied = record.offset
@@ -262,7 +281,9 @@ class AssembleStage:
         state.revision += 1
         assert known.number is not None
         assert state.counted is not None
-        campaign = campaign_of(known)
+        if state.campaign is None:
+            state.campaign = campaign_of(known)
+        campaign = state.campaign
         contribution = reading.contribution
         fact = CallFact(
             fact=kind,

@@ -109,8 +109,6 @@ def merge(known: Known, callback: Callback) -> None:
     known.last_at = max(known.last_at, at)
     if callback.account_sid:
         known.account_sid = _smaller(known.account_sid or None, callback.account_sid)
-    if callback.campaign is not None:
-        known.campaign = _smaller(known.campaign, callback.campaign)
     if callback.answered_by is not None:
         verdict = Verdict(callback.answered_by != "unknown", callback.received_at, callback.answered_by)
         known.verdict = verdict if known.verdict is None else max(known.verdict, verdict)
@@ -125,6 +123,9 @@ def merge(known: Known, callback: Callback) -> None:
 
 def _merge_status(known: Known, callback: Callback, at: int) -> None:
     known.first_at = _earlier(known.first_at, at)
+    if callback.campaign is not None:
+        # Only status callbacks: their URL names the campaign, others may come to a URL without one.
+        known.campaign = _smaller(known.campaign, callback.campaign)
     if callback.number is not None:
         known.number = _smaller(known.number, callback.number)
     if callback.contact is not None:

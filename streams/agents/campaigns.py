@@ -255,7 +255,7 @@ class CampaignsStage:
         for number, own in state.moved.items():
             where = number_key(name, number)
             if self._data.get(where) != own:
-                self._data[where] = own
+                self._numbers.put_right(where, own)
                 self._put_right[where] = own
         return state
 

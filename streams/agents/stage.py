@@ -106,16 +106,22 @@ def apply_each(
 def process_all(stage: Stage, records: Sequence[Record]) -> Effects:
     """Apply a slice; records that can't be applied become dead letters and stop nobody."""
     remaining = list(records)
-    rejected: list[NewRecord] = []
+    whole = Effects([], [])
     while True:
         try:
-            effects = stage.process(remaining)
+            done = stage.process(remaining)
         except PoisonError as poison:
-            remaining.remove(poison.record)
-            rejected.append(_dead_letter(poison))
+            # What came before it is applied for good, so that many such records cost no more than twice the work.
+            place = remaining.index(poison.record)
+            done = stage.process(remaining[:place])
+            done.emissions.append(_dead_letter(poison))
+            remaining = remaining[place + 1 :]
         else:
-            effects.emissions.extend(rejected)
-            return effects
+            remaining = []
+        whole.emissions.extend(done.emissions)
+        whole.changes.extend(done.changes)
+        if not remaining:
+            return whole
 
 
 def _dead_letter(poison: PoisonError) -> NewRecord:
@@ -193,6 +199,11 @@ class States(Generic[S]):
         self._cache.pop(key, None)
         self._touched.pop(key, None)
         self._removed[key] = None
+
+    def put_right(self, key: bytes, packed: bytes) -> None:
+        """Put other bytes in a key's place, as if they had been there at the last flush."""
+        self._data[key] = packed
+        self._cache.pop(key, None)
 
     def flush(self, partition: int) -> tuple[list[StateChange], list[StateChange]]:
         """Write the touched states into the table; give the changes and the removals, each in order of touch."""

@@ -213,4 +213,6 @@ class SubjectStage:
 
 
 def _is_forgotten(state: SubjectState, now: int) -> bool:
-    return state.counts.watermark is not None and now > state.counts.watermark + FORGET_AFTER
+    # A subject that has had alerts is kept, or the ids of its next ones would be those of its last.
+    watermark = state.counts.watermark
+    return watermark is not None and now > watermark + FORGET_AFTER and state.spike.runs == 0

@@ -29,7 +29,11 @@ class _State(msgspec.Struct, array_like=True):
     since: int | None = None
     opt_outs: int = 0
     opt_ins: int = 0
+    sids: list[str] = msgspec.field(default_factory=list)
 
+
+SIDS_KEPT = 32
+"""Messages and calls remembered: Event Streams repeat for four hours, and nobody writes more in them."""
 
 _decoder = msgspec.msgpack.Decoder(_State)
 
@@ -39,7 +43,8 @@ class ContactOptOut:
 
     The first opt-out on any channel fires and suppresses the person for good. Further ones are counted. Opting back
     in to messages takes off the messaging channel only, wherever it was said; when no channel is left, the alert is
-    resolved and the suppression lifted.
+    resolved and the suppression lifted. A message that is told again (by Event Streams, or by another endpoint) does
+    nothing.
 
     Args:
         settings: the rule's settings.
@@ -56,7 +61,7 @@ class ContactOptOut:
 
     def update(self, opt_out: OptOut) -> list[Finding]:
         """Take in one signal, in the order of the log."""
-        if not self.settings.enabled:
+        if not self.settings.enabled or self._is_repeated(opt_out):
             return NOTHING
         return self._opt_out(opt_out) if opt_out.opted_out else self._opt_in(opt_out)
 
@@ -87,6 +92,16 @@ class ContactOptOut:
         contact_state = cls(settings, contact)
         contact_state.state = unpack(VERSION, _decoder, data, "opt-out of a contact")
         return contact_state
+
+    def _is_repeated(self, opt_out: OptOut) -> bool:
+        """Whether the message was taken in before; a START told again must not undo the STOP that came after it."""
+        if opt_out.sid is None:
+            return False
+        sid = f"{opt_out.sid}:{opt_out.opted_out:d}"
+        if sid in self.state.sids:
+            return True
+        self.state.sids = [*self.state.sids[1 - SIDS_KEPT :], sid]
+        return False
 
     def _opt_out(self, opt_out: OptOut) -> list[Finding]:
         state = self.state

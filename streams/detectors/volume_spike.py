@@ -77,6 +77,11 @@ class VolumeSpike:
         self._least = usual if self._absolute is None else min(usual, self._absolute)
         self._decay = 0.5 ** (1 / (LEVEL_HOURS * self._per_hour))
 
+    @property
+    def runs(self) -> int:
+        """How often the rule has fired; a state with runs must be kept, or alert ids would repeat."""
+        return self.state.runs
+
     def update(self, at: int, amount: int, watermark: int) -> list[Finding]:
         """Count calls.
 

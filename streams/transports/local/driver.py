@@ -1,9 +1,9 @@
 """The Faust transport on the embedded local log: `local:///PATH`.
 
 One process owns the log, so there is one member in the group, all partitions are its own, and nothing is ever
-rebalanced. What Faust would do by acknowledgements is done by `Consumer.applied`: the agent says up to where a
-partition's effects are on disk, and that is what gets committed. An acknowledgement only tells Faust that a slice is
-no longer in work.
+rebalanced. For sliced topics, what Faust would do by acknowledgements is done by `Consumer.applied`: the agent says up
+to where a partition's effects are on disk, and that is what gets committed. An acknowledgement only tells Faust that a
+slice is no longer in work. Offsets of any other topic are committed by Faust's own acknowledgements.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from faust.types import TP, ConsumerMessage, Message, RecordMetadata
 from mode.utils.futures import notify
 from yarl import URL
 
-from schemas.log import NewRecord, Record
+from schemas.log import LogUnavailableError, NewRecord, Record
 from streams.transports.local.log import LocalLog
 from streams.transports.local.partitioner import partition_for
 from streams.transports.slices import RECORDS_A_SLICE, SLICED_TOPICS, Slice
@@ -155,7 +155,9 @@ class Consumer(FaustConsumer):
         return TP(topic, partition)
 
     def ack(self, message: Message) -> bool:
-        """Note that a message is no longer in work; what is committed is what was `applied`."""
+        """Note that a message is no longer in work; of slices, what is committed is what was `applied`."""
+        if message.topic not in SLICED_TOPICS:
+            return bool(super().ack(message))
         if message.acked:
             return False
         message.acked = True
@@ -164,14 +166,18 @@ class Consumer(FaustConsumer):
         return True
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets inside a slice are no gap."""
+        """Note offsets that don't exist; those inside a slice are no gap."""
+        if tp.topic not in SLICED_TOPICS:
+            await super()._add_gap(tp, offset_from, offset_to)
 
-    async def commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002 - Faust's signature
-        """Do nothing: offsets are committed as they are applied."""
-        return False
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002 - Faust's signature
-        return False
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        places = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        try:
+            await self._log.commit_offsets(self.app.conf.id, places)
+        except LogUnavailableError:
+            # Faust commits again with the next acknowledgements; a restart before that repeats them.
+            return False
+        return True
 
     def _position(self, tp: TP) -> int:
         position = self._positions.get(tp)

@@ -140,8 +140,8 @@ def test_ended_calls_are_forgotten_in_time(make_callback: Make, as_records: Lay)
     data: dict[bytes, bytes] = {}
     later = make_callback("CA2", CallStatus.INITIATED, START + 2 * HOUR)
     _assemble(as_records([*_answered_call(make_callback), later]), data)
-    assert b"CA1" not in data
-    assert b"CA2" in data
+    assert b"cCA1" not in data
+    assert b"cCA2" in data
 
 
 def test_a_callback_of_a_forgotten_call_reaches_the_history_only(make_callback: Make, as_records: Lay) -> None:

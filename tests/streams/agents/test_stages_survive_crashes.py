@@ -5,7 +5,7 @@ from functools import cache
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.log import NewRecord, Record
@@ -66,8 +66,9 @@ def _records(topic: str) -> list[Record]:
     [(numbers_stage, CALLS), (accounts_stage, ACCOUNTS), (CampaignsStage, CAMPAIGNS), (ContactsStage, OPTOUTS)],
     ids=["numbers", "accounts", "campaigns", "contacts"],
 )
+@example(seed=730)  # a sweep read a number's state before its campaign had put it right
 @given(seed=st.integers(0, 2**32))
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=20)
 def test_slices_crashes_and_repeats_change_nothing(factory: Factory, topic: Topic, seed: int) -> None:
     """Any slices, a crash after any part of the state was written, and facts told twice give one state, one story."""
     random = Random(seed)
