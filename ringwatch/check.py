@@ -113,6 +113,12 @@ def _look_at_register(settings: Settings) -> CheckFinding:
 def _look_at_api(settings: Settings) -> CheckFinding:
     if settings.api_token is not None:
         return CheckFinding(Level.OK, "api_token", "/v1 and /metrics ask for it")
+    if settings.public_url or settings.trusted_proxies:
+        return CheckFinding(
+            Level.MISSING,
+            "api_token",
+            "there is a proxy, so /v1 and /metrics answer ringwatch's own commands only; set RINGWATCH_API_TOKEN",
+        )
     where = "" if settings.on_loopback else f", though {settings.http} can be reached from outside"
     return CheckFinding(
         Level.MISSING, "api_token", f"/v1 and /metrics answer this machine only{where}; set RINGWATCH_API_TOKEN"

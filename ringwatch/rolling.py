@@ -6,6 +6,7 @@ import asyncio
 import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from schemas.alert import Subject, SubjectKind
@@ -17,6 +18,7 @@ from streams.agents.app import changelog_of
 from streams.agents.campaigns import (
     CampaignState,
     NumberState,
+    campaign_and_number,
     campaign_key,
     name_of_campaign,
     number_key,
@@ -89,6 +91,8 @@ class Rolling:
         self._campaign_names = SortedKeys()
         self._newest = 0
         self._moved: set[str] = set()
+        self._numbers_of: dict[str, SortedKeys] = {}
+        self._last_read: tuple[bytes, CampaignState] | None = None
         self._ready = False
 
     def readiness(self) -> bool | str:
@@ -138,10 +142,16 @@ class Rolling:
         campaign = name_of_campaign(key)
         if value is None:
             self._campaigns.pop(key, None)
+            pair = campaign_and_number(key)
+            if pair is not None:
+                self._numbers_of[pair[0]].remove(pair[1])
             if campaign is not None:
                 self._campaign_names.remove(campaign)
             return
         self._campaigns[key] = value
+        pair = campaign_and_number(key)
+        if pair is not None:
+            self._numbers_of.setdefault(pair[0], SortedKeys()).add(pair[1])
         if campaign is not None:
             self._campaign_names.add(campaign)
             self._moved.add(campaign)
@@ -154,14 +164,9 @@ class Rolling:
     def numbers(self, after: str | None, limit: int, campaign: str | None) -> Sequence[SubjectView]:
         """Up to `limit` numbers in ascending order, past `after`, of one campaign if one is given."""
         as_of = self._as_of()
-        found: list[SubjectView] = []
-        for name in self._number_names.after(after):
-            if len(found) >= limit:
-                break
-            view = self._view_of_number(name, self._numbers[name], as_of)
-            if campaign is None or campaign in view.campaigns:
-                found.append(view)
-        return found
+        names = self._number_names if campaign is None else self._numbers_of.get(campaign, SortedKeys())
+        known = (name for name in names.after(after) if name in self._numbers)
+        return [self._view_of_number(name, self._numbers[name], as_of) for name in islice(known, limit)]
 
     def campaign(self, value: str) -> SubjectView | None:
         """One campaign; None if it is not known."""
@@ -171,12 +176,8 @@ class Rolling:
     def campaigns(self, after: str | None, limit: int) -> Sequence[SubjectView]:
         """Up to `limit` campaigns in ascending order, past `after`."""
         as_of = self._as_of()
-        found: list[SubjectView] = []
-        for name in self._campaign_names.after(after):
-            if len(found) >= limit:
-                break
-            found.append(self._view_of_campaign(name, self._campaigns[campaign_key(name)], as_of))
-        return found
+        names = islice(self._campaign_names.after(after), limit)
+        return [self._view_of_campaign(name, self._campaigns[campaign_key(name)], as_of) for name in names]
 
     def _as_of(self) -> int:
         for name in self._moved:
@@ -187,7 +188,10 @@ class Rolling:
         return self._newest
 
     def _read_campaign(self, name: str, packed: bytes) -> CampaignState:
-        return CampaignState.from_bytes(packed, name, self._lateness, self._rules)
+        # The numbers of a list are mostly of one campaign.
+        if self._last_read is None or self._last_read[0] is not packed:
+            self._last_read = packed, CampaignState.from_bytes(packed, name, self._lateness, self._rules)
+        return self._last_read[1]
 
     def _view_of_number(self, name: str, packed: bytes, as_of: int) -> SubjectView:
         subject = Subject(SubjectKind.NUMBER, name)

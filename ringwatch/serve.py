@@ -21,7 +21,11 @@ def serve(settings: Settings, *, insecure: bool) -> None:
         _spare_requests()
         _say(up, settings, insecure)
 
-    uvloop.run(run_until_stopped(settings, insecure=insecure, on_ready=ready))
+    try:
+        uvloop.run(run_until_stopped(settings, insecure=insecure, on_ready=ready))
+    finally:
+        # What stays frozen at the end is reported as leaked by libraries that look.
+        gc.unfreeze()
 
 
 def _spare_requests() -> None:

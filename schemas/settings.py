@@ -42,6 +42,15 @@ def _check_address(address: str) -> str:
     return address
 
 
+def _check_secret(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("empty, and anybody could sign with that; write the secret, or leave the entry out")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -140,13 +149,11 @@ class Settings(BaseSettings):
     trusted_proxies: list[IPv4Network | IPv6Network] = Field(
         default=[], description="Networks whose X-Forwarded-Proto and X-Forwarded-Host are believed."
     )
-    accounts: dict[str, SecretStr] = Field(
-        default={}, description="Auth token by AccountSid, subaccounts with their own."
-    )
-    shared_keys: dict[str, SecretStr] = Field(
+    accounts: dict[str, Secret] = Field(default={}, description="Auth token by AccountSid, subaccounts with their own.")
+    shared_keys: dict[str, Secret] = Field(
         default={}, description="Secret by key id, for requests signed with a shared key (HMAC-SHA256)."
     )
-    api_token: SecretStr | None = Field(
+    api_token: Secret | None = Field(
         None, description="Bearer token of /v1 and /metrics; without it they answer loopback only."
     )
     register_file: Path | None = Field(None, description="CSV or TOML file of numbers and campaigns.")

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from schemas.alert import Evidence, Subject
+from schemas.alert import Evidence, Subject, SubjectKind
 from schemas.times import to_iso
 from schemas.wire import Versioned
 
+_SEPARATOR = "\x1f"
 
-def suppression_key(subject: Subject) -> bytes:
-    """The topic's key: kind and value; a record without a value lifts the suppression."""
-    return f"{subject.kind.value}:{subject.value}".encode()
+
+def suppression_key(subject: Subject, rule: str, scope: str = "") -> bytes:
+    r"""Write the topic's key: `kind:value`, rule and scope, with the unit separator between them.
+
+    A record without a value lifts the verdict of this rule and scope, and no other one on the subject.
+
+    >>> suppression_key(Subject(SubjectKind.NUMBER, "+12025550100"), "answer_rate_collapse", "spring-sale")
+    b'number:+12025550100\x1fanswer_rate_collapse\x1fspring-sale'
+    """
+    return _SEPARATOR.join((f"{subject.kind.value}:{subject.value}", rule, scope)).encode()
+
+
+def read_suppression_key(key: bytes) -> tuple[Subject, str, str]:
+    """Read the topic's key: the subject, the rule and the scope.
+
+    Raises:
+        ValueError: it is no such key.
+    """
+    # From the right: neither rule nor scope holds a separator, while a value is what somebody sent.
+    parts = key.decode().rsplit(_SEPARATOR, 2)
+    if len(parts) != 3:  # noqa: PLR2004 - subject, rule and scope
+        raise ValueError(f"no key of a suppression: {key!r}; it is kind:value, rule and scope, parted by \\x1f")
+    kind, _, value = parts[0].partition(":")
+    return Subject(SubjectKind(kind), value), parts[1], parts[2]
 
 
 class Suppression(Versioned, frozen=True, kw_only=True):
-    """The current verdict on one number or contact.
+    """The current verdict of one rule and scope on one number or contact; any one verdict suppresses its subject.
 
     Attributes:
         subject: the number or contact.
@@ -25,6 +47,7 @@ class Suppression(Versioned, frozen=True, kw_only=True):
         until: when it ends by itself; None if never.
         reason: one sentence for a person.
         evidence: why.
+        scope: what else tells two verdicts of one rule and subject apart, such as the campaign of a number.
     """
 
     VERSION: ClassVar[int] = 1
@@ -36,6 +59,7 @@ class Suppression(Versioned, frozen=True, kw_only=True):
     until: int | None
     reason: str
     evidence: Evidence
+    scope: str = ""
 
     def as_public(self) -> dict[str, object]:
         """The verdict as the API and the feed show it."""

@@ -99,7 +99,8 @@ def create_api(
     api.add_middleware(
         AccessControl,
         tokens=tuple(one for one in (token, run_token) if one),
-        token_required=bool(token),
+        # Behind a proxy every request comes from this machine, so where one is spoken of only a token counts.
+        token_required=bool(token) or settings.public_url is not None or bool(settings.trusted_proxies),
         refused=refused,
     )
     gateway_routes = [route for route in extra_routes if _is_gateway(route)]

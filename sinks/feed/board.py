@@ -32,7 +32,7 @@ LAST_DELAY = 5.0
 
 
 class Board:
-    """The current transition of each alert and the current verdict of each suppression.
+    """The current transition of each alert and the suppressions that hold.
 
     `run` and everything that reads the board belong to one event loop.
 
@@ -130,7 +130,10 @@ class Board:
             case Suppression() as suppression:
                 self.suppressions.apply(suppression, record.value or b"", record.timestamp)
             case Lifted() as lifted:
-                self.suppressions.lift(lifted.subject, record.timestamp)
+                self.suppressions.lift(lifted.subject, lifted.rule, lifted.scope, record.timestamp)
+        if not isinstance(event.payload, Alert):
+            event.instead = self.suppressions.instead_of(event.payload, record.timestamp)
+            event.size += len(event.instead)
         self.journal.add(event)
 
 

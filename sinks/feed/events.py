@@ -6,7 +6,7 @@ import msgspec
 
 from schemas.alert import Alert, Subject, SubjectKind
 from schemas.log import Record
-from schemas.suppression import Suppression
+from schemas.suppression import Suppression, read_suppression_key
 from schemas.topics import ALERTS, SUPPRESSIONS
 from schemas.wire import UnreadableRecordError
 
@@ -15,9 +15,17 @@ FEED_TOPICS = (ALERTS.name, SUPPRESSIONS.name)
 
 
 class Lifted(msgspec.Struct, frozen=True):
-    """A suppression that no longer holds."""
+    """A suppression that no longer holds.
+
+    Attributes:
+        subject: the number or contact that it was about.
+        rule: the rule that asked for it.
+        scope: the suppression's own.
+    """
 
     subject: Subject
+    rule: str
+    scope: str
 
     def as_public(self) -> dict[str, object]:
         """The lifting as the feed shows it."""
@@ -34,8 +42,10 @@ class Event(msgspec.Struct):
         topic: the record's topic.
         partition: the record's partition.
         offset: the record's offset.
-        size: bytes of the record's value.
+        size: bytes of what it says.
         payload: what it says.
+        instead: the record's value of the verdict that is told in place of the payload, because it holds longer; empty
+            where there is none.
         frame: the event's lines, without its id and its closing blank line; empty until asked for.
     """
 
@@ -44,14 +54,15 @@ class Event(msgspec.Struct):
     offset: int
     size: int
     payload: Payload
+    instead: bytes = b""
     frame: bytes = b""
 
 
 class Filter(msgspec.Struct, frozen=True):
     """Which events a client asked for; an empty set asks for all.
 
-    A lifted suppression names no rule: it passes whatever rules were asked for, because a client that was told of a
-    suppression must be told of its end.
+    A lifted suppression passes whatever rules were asked for: a client that was told of a suppression must be told of
+    its end, and may have been told of it in place of another rule's.
     """
 
     rules: frozenset[str] = frozenset()
@@ -68,7 +79,7 @@ def read_event(record: Record) -> Event:
     """Read a record of `alerts` or `suppressions`.
 
     Raises:
-        UnreadableRecordError: the bytes are no such record, or the key of a tombstone names no subject.
+        UnreadableRecordError: the bytes are no such record, or the key of a tombstone is none of `suppressions`.
     """
     payload = _read_alert(record) if record.topic == ALERTS.name else _read_suppression(record)
     return Event(record.topic, record.partition, record.offset, len(record.value or b""), payload)
@@ -78,7 +89,8 @@ def event_frame(event: Event) -> bytes:
     """The event's lines, as server-sent events write them, without its id and its closing blank line."""
     if not event.frame:
         name = b"alert" if isinstance(event.payload, Alert) else b"suppression"
-        event.frame = b"event: %s\ndata: %s\n" % (name, msgspec.json.encode(event.payload.as_public()))
+        told = Suppression.decode(event.instead) if event.instead else event.payload
+        event.frame = b"event: %s\ndata: %s\n" % (name, msgspec.json.encode(told.as_public()))
     return event.frame
 
 
@@ -92,7 +104,6 @@ def _read_suppression(record: Record) -> Suppression | Lifted:
     if record.value is not None:
         return Suppression.decode(record.value)
     try:
-        kind, _, value = (record.key or b"").decode().partition(":")
-        return Lifted(Subject(SubjectKind(kind), value))
+        return Lifted(*read_suppression_key(record.key or b""))
     except ValueError as error:
         raise UnreadableRecordError(f"no tombstone of a suppression: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -97,7 +98,7 @@ def rolling_routes(rolling: RollingView | None) -> APIRouter:
     ) -> RollingPage:
         """List the company's own numbers with their rolling windows."""
         start = None if after is None else as_number(after)
-        return _page(lambda count: view().numbers(start, count, campaign), limit)
+        return await _page(lambda past, count: view().numbers(past, count, campaign), start, limit)
 
     @router.get("/numbers/{number:path}", response_model=RollingModel, responses=NOT_FOUND)
     async def get_number(number: str) -> RollingModel:
@@ -111,7 +112,7 @@ def rolling_routes(rolling: RollingView | None) -> APIRouter:
     @router.get("/campaigns", response_model=RollingPage)
     async def list_campaigns(limit: Limit = 100, after: After = None) -> RollingPage:
         """List the campaigns with their rolling windows."""
-        return _page(lambda count: view().campaigns(after, count), limit)
+        return await _page(lambda past, count: view().campaigns(past, count), after, limit)
 
     @router.get("/campaigns/{campaign:path}", response_model=RollingModel, responses=NOT_FOUND)
     async def get_campaign(campaign: str) -> RollingModel:
@@ -124,9 +125,20 @@ def rolling_routes(rolling: RollingView | None) -> APIRouter:
     return router
 
 
-def _page(read: Callable[[int], Sequence[SubjectView]], limit: int) -> RollingPage:
+# Reading a subject takes some tenths of a millisecond; between so many of them others get their turn.
+_SUBJECTS_A_TURN = 20
+
+
+async def _page(read: Callable[[str | None, int], Sequence[SubjectView]], after: str | None, limit: int) -> RollingPage:
     # One more than asked for tells whether there is a next page.
-    found = read(limit + 1)
+    found: list[SubjectView] = []
+    while len(found) <= limit:
+        wanted = min(_SUBJECTS_A_TURN, limit + 1 - len(found))
+        more = read(found[-1].value if found else after, wanted)
+        found += more
+        if len(more) < wanted:
+            break
+        await asyncio.sleep(0)
     following = found[limit - 1].value if len(found) > limit else None
     return RollingPage(items=[rolling_model(view) for view in found[:limit]], next=following)
 

@@ -146,8 +146,10 @@ class Follower:
             event = read_event(record)
         except UnreadableRecordError:
             return None
-        if isinstance(event.payload, Alert) and self._board.alerts.repeats(event.payload, record.offset):
-            return None
+        if isinstance(event.payload, Alert):
+            return None if self._board.alerts.repeats(event.payload, record.offset) else event
+        # What the board holds now, not then: each later change of it has its own record further on.
+        event.instead = self._board.suppressions.instead_of(event.payload, record.timestamp)
         return event
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
+from math import inf
 from sys import intern
 
 import msgspec
 
 from schemas.alert import Subject, SubjectKind
-from schemas.suppression import Suppression, suppression_key
+from schemas.suppression import Suppression
 from schemas.times import DAY
+from sinks.feed.events import Lifted
 
 # How often suppressions that ended by themselves are swept out; each sweep walks them all, some milliseconds a million.
 SWEEP_EVERY = 10_000
@@ -27,6 +29,7 @@ class HeldSuppression(msgspec.Struct, frozen=True):
     kind: SubjectKind
     value: str
     rule: str
+    scope: str
     at: int
     until: int | None
     data: bytes
@@ -35,26 +38,38 @@ class HeldSuppression(msgspec.Struct, frozen=True):
         """Whether it still holds at `now`, in milliseconds since the epoch."""
         return self.until is None or self.until > now
 
+    def is_of(self, rule: str, scope: str) -> bool:
+        """Whether it is the verdict of this rule and scope."""
+        return self.rule == rule and self.scope == scope
+
+    @property
+    def strength(self) -> tuple[float, int, str, str]:
+        """Orders the verdicts on one subject: the one that ends last is the greatest, and no two are equal."""
+        return inf if self.until is None else self.until, self.at, self.rule, self.scope
+
     def decode(self) -> Suppression:
         """The whole of it."""
         return Suppression.decode(self.data)
 
 
 class HeldSuppressions:
-    """The current verdict on each number and contact.
+    """The current verdicts on each number and contact: one of each rule and scope, of which any suppresses it.
+
+    Of several the one that holds longest is shown; whoever knows that one alone is right until it ends or is lifted.
 
     Args:
         sweep_every: after how many changes those that ended by themselves are let go.
     """
 
     def __init__(self, sweep_every: int = SWEEP_EVERY) -> None:
-        self._held: dict[str, HeldSuppression] = {}
+        self._held: dict[str, tuple[HeldSuppression, ...]] = {}
         self._keys: list[str] | None = None
-        self._ending: dict[str, int] = {}
+        self._ending: dict[tuple[str, str, str], int] = {}
         self._sweep_every = sweep_every
         self.changes = 0
 
     def __len__(self) -> int:
+        """How many numbers and contacts are held."""
         return len(self._held)
 
     def apply(self, suppression: Suppression, data: bytes, timestamp: int) -> None:
@@ -69,24 +84,43 @@ class HeldSuppressions:
         key = _key(subject)
         if key not in self._held and self._keys is not None:
             insort(self._keys, key)
-        self._held[key] = HeldSuppression(
-            subject.kind, subject.value, intern(suppression.rule), suppression.at, suppression.until, data
-        )
-        if suppression.until is None:
-            self._ending.pop(key, None)
+        rule, scope, until = intern(suppression.rule), intern(suppression.scope), suppression.until
+        new = HeldSuppression(subject.kind, subject.value, rule, scope, suppression.at, until, data)
+        self._held[key] = (*(one for one in self._held.get(key, ()) if not one.is_of(rule, scope)), new)
+        if until is None:
+            self._ending.pop((key, rule, scope), None)
         else:
-            self._ending[key] = suppression.until
+            self._ending[key, rule, scope] = until
         self._count_change(timestamp)
 
-    def lift(self, subject: Subject, timestamp: int) -> None:
-        """Take a verdict away."""
-        self._drop(_key(subject))
+    def lift(self, subject: Subject, rule: str, scope: str, timestamp: int) -> None:
+        """Take the verdict of one rule and scope away."""
+        self._drop(_key(subject), rule, scope)
         self._count_change(timestamp)
 
     def get(self, subject: Subject, now: int) -> Suppression | None:
-        """The verdict that holds at `now`, in milliseconds since the epoch; None if there is none."""
-        held = self._held.get(_key(subject))
-        return held.decode() if held is not None and held.holds(now) else None
+        """The verdict that holds longest at `now`, in milliseconds since the epoch; None if there is none."""
+        held = _strongest(self._held.get(_key(subject), ()), now)
+        return None if held is None else held.decode()
+
+    def instead_of(self, change: Suppression | Lifted, now: int) -> bytes:
+        """The verdict that somebody who knows one verdict a subject is to be told in place of a change.
+
+        Args:
+            change: a verdict, or the end of one.
+            now: milliseconds since the epoch.
+
+        Returns:
+            The record's value of the subject's strongest other verdict; empty if there is none, or none that holds
+            longer than the changed one.
+        """
+        verdicts = self._held.get(_key(change.subject), ())
+        other = _strongest(verdicts, now, lambda one: not one.is_of(change.rule, change.scope))
+        if other is None:
+            return b""
+        if isinstance(change, Suppression) and not _ends_before(change.until, other.until):
+            return b""
+        return other.data
 
     def state(self, now: int) -> str:
         """What every list depends on, as a short text: it differs whenever a list at `now` may differ."""
@@ -96,10 +130,10 @@ class HeldSuppressions:
     def page(
         self, wanted: Callable[[HeldSuppression], bool], now: int, after: str | None, limit: int
     ) -> tuple[list[Suppression], str | None]:
-        """List the suppressions that hold at `now`, in order of kind and value.
+        """List the numbers and contacts that are suppressed at `now`, in order of kind and value.
 
         Args:
-            wanted: which suppressions to list.
+            wanted: which verdicts to list; of several on one subject the one that holds longest.
             now: milliseconds since the epoch.
             after: `kind:value` of the last one of the page before; None for the first page.
             limit: how many at most.
@@ -110,8 +144,8 @@ class HeldSuppressions:
         found: list[HeldSuppression] = []
         keys = self._sorted()
         for place in range(0 if after is None else bisect_right(keys, after), len(keys)):
-            held = self._held[keys[place]]
-            if not held.holds(now) or not wanted(held):
+            held = _strongest(self._held[keys[place]], now, wanted)
+            if held is None:
                 continue
             if len(found) == limit:
                 return [one.decode() for one in found], f"{found[-1].kind.value}:{found[-1].value}"
@@ -119,10 +153,10 @@ class HeldSuppressions:
         return [one.decode() for one in found], None
 
     def all(self, now: int) -> Iterator[HeldSuppression]:
-        """Every suppression that holds at `now`, by kind and value; changes meanwhile may or may not be seen."""
+        """Who is suppressed at `now`, by kind and value; changes meanwhile may or may not be seen."""
         for key in tuple(self._sorted()):
-            held = self._held.get(key)
-            if held is not None and held.holds(now):
+            held = _strongest(self._held.get(key, ()), now)
+            if held is not None:
                 yield held
 
     def _sorted(self) -> list[str]:
@@ -131,17 +165,36 @@ class HeldSuppressions:
             self._keys = sorted(self._held)
         return self._keys
 
-    def _drop(self, key: str) -> None:
-        self._ending.pop(key, None)
-        if self._held.pop(key, None) is not None and self._keys is not None:
+    def _drop(self, key: str, rule: str, scope: str) -> None:
+        self._ending.pop((key, rule, scope), None)
+        verdicts = self._held.get(key)
+        if verdicts is None:
+            return
+        left = tuple(one for one in verdicts if not one.is_of(rule, scope))
+        if left:
+            self._held[key] = left
+            return
+        del self._held[key]
+        if self._keys is not None:
             del self._keys[bisect_left(self._keys, key)]
 
     def _count_change(self, timestamp: int) -> None:
         self.changes += 1
         if self.changes % self._sweep_every == 0:
-            for key in [key for key, until in self._ending.items() if until < timestamp - GRACE]:
-                self._drop(key)
+            for ended in [place for place, until in self._ending.items() if until < timestamp - GRACE]:
+                self._drop(*ended)
+
+
+def _strongest(
+    verdicts: tuple[HeldSuppression, ...], now: int, wanted: Callable[[HeldSuppression], bool] = lambda _: True
+) -> HeldSuppression | None:
+    holding = (one for one in verdicts if one.holds(now) and wanted(one))
+    return max(holding, key=lambda one: one.strength, default=None)
+
+
+def _ends_before(one: int | None, other: int | None) -> bool:
+    return one is not None and (other is None or one < other)
 
 
 def _key(subject: Subject) -> str:
-    return suppression_key(subject).decode()
+    return f"{subject.kind.value}:{subject.value}"

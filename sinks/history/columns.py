@@ -163,7 +163,7 @@ def alert_table(rows: Sequence[tuple[Record, Alert]]) -> pa.Table:
 
 
 def suppression_table(rows: Sequence[tuple[Record, Suppression | Lifted]]) -> pa.Table:
-    """The columns of `suppression_records`; of a lifted one only whose it was and when it ended."""
+    """The columns of `suppression_records`; of a lifted one only which it was and when it ended."""
     verdicts = [verdict if isinstance(verdict, Suppression) else None for _, verdict in rows]
     return pa.table(
         {
@@ -172,7 +172,8 @@ def suppression_table(rows: Sequence[tuple[Record, Suppression | Lifted]]) -> pa
             "subject_kind": _texts([verdict.subject.kind for _, verdict in rows]),
             "subject_value": _texts([verdict.subject.value for _, verdict in rows]),
             "lifted": _flags([verdict is None for verdict in verdicts]),
-            "rule": _texts([verdict.rule if verdict else None for verdict in verdicts]),
+            "rule": _texts([verdict.rule for _, verdict in rows]),
+            "scope": _texts([verdict.scope or None for _, verdict in rows]),
             "alert_id": _texts([verdict.alert_id if verdict else None for verdict in verdicts]),
             "starts_at": _times([verdict.at if verdict else None for verdict in verdicts]),
             "ends_at": _times([verdict.until if verdict else None for verdict in verdicts]),

@@ -66,18 +66,19 @@ _FIRST = (
     """
     CREATE TABLE suppression_records (
         log_partition INTEGER NOT NULL, log_offset BIGINT NOT NULL, recorded_at TIMESTAMPTZ,
-        subject_kind VARCHAR, subject_value VARCHAR, lifted BOOLEAN, rule VARCHAR, alert_id VARCHAR,
-        starts_at TIMESTAMPTZ, ends_at TIMESTAMPTZ, reason VARCHAR, evidence JSON
+        subject_kind VARCHAR, subject_value VARCHAR, lifted BOOLEAN, rule VARCHAR, scope VARCHAR,
+        alert_id VARCHAR, starts_at TIMESTAMPTZ, ends_at TIMESTAMPTZ, reason VARCHAR, evidence JSON
     )
     """,
-    # A record that says what its subject's record before it said is no change.
+    # One record after the other of the same subject, rule and scope; one that says what the one before said is no
+    # change.
     """
     CREATE VIEW suppressions AS
     SELECT * FROM suppression_records
     QUALIFY coalesce(
-        row(lifted, rule, alert_id, starts_at, ends_at) IS DISTINCT FROM
-        lag(row(lifted, rule, alert_id, starts_at, ends_at)) OVER (
-            PARTITION BY subject_kind, subject_value, log_partition ORDER BY log_offset
+        row(lifted, alert_id, starts_at, ends_at) IS DISTINCT FROM
+        lag(row(lifted, alert_id, starts_at, ends_at)) OVER (
+            PARTITION BY subject_kind, subject_value, rule, scope, log_partition ORDER BY log_offset
         ), true
     )
     """,
@@ -86,7 +87,7 @@ _FIRST = (
     SELECT * FROM (
         SELECT * FROM suppression_records
         QUALIFY row_number() OVER (
-            PARTITION BY subject_kind, subject_value ORDER BY log_offset DESC
+            PARTITION BY subject_kind, subject_value, rule, scope ORDER BY log_offset DESC
         ) = 1
     )
     WHERE NOT lifted AND (ends_at IS NULL OR ends_at > now())

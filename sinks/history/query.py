@@ -50,6 +50,7 @@ _READS_ONLY = "only one reading statement is answered: SELECT, FROM, WITH, VALUE
 def run_query(
     connection: duckdb.DuckDBPyConnection,
     slots: threading.BoundedSemaphore,
+    running: set[duckdb.DuckDBPyConnection],
     sql: str,
     limit: int | None,
     seconds: float | None,
@@ -61,6 +62,7 @@ def run_query(
     Args:
         connection: the database's.
         slots: bounds how many run at once.
+        running: the cursors of queries under way, for who wants to interrupt them.
         sql: the statement.
         limit: rows to return at most; None for all.
         seconds: how long it may wait and run; None for ever.
@@ -84,6 +86,7 @@ def run_query(
         cursor.interrupt()
 
     timer = threading.Timer(seconds, stop) if seconds is not None else None
+    running.add(cursor)
     try:
         if timer:
             timer.daemon = True
@@ -100,6 +103,7 @@ def run_query(
         if timer:
             timer.cancel()
             timer.join()
+        running.discard(cursor)
         cursor.close()
         slots.release()
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from schemas.alert import Alert, Subject, SubjectKind
+from schemas.alert import Alert, Subject
 from schemas.call import CallFact
 from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
 from schemas.log import Record
 from schemas.opt_out import OptOut
-from schemas.suppression import Suppression
+from schemas.suppression import Suppression, read_suppression_key
 from schemas.topics import ALERTS, CALLBACKS, CALLS, DEADLETTERS, OPTOUTS, SUPPRESSIONS
 from schemas.wire import UnreadableRecordError
 
@@ -27,9 +27,11 @@ class StoredCallback(Callback, frozen=True, kw_only=True):
 
 
 class Lifted(msgspec.Struct, frozen=True):
-    """The end of a suppression: a record without a value."""
+    """The end of one suppression of a subject: a record without a value."""
 
     subject: Subject
+    rule: str
+    scope: str
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -89,7 +91,7 @@ def _read(rows: Rows, record: Record) -> None:
     elif topic == ALERTS.name:
         rows.alerts.append((record, Alert.decode(value)))
     elif topic == SUPPRESSIONS.name:
-        verdict = Lifted(_subject(record.key)) if record.value is None else Suppression.decode(value)
+        verdict = _read_lifted(record.key) if record.value is None else Suppression.decode(value)
         rows.suppressions.append((record, verdict))
     elif topic == OPTOUTS.name:
         rows.opt_outs.append((record, OptOut.decode(value)))
@@ -99,10 +101,9 @@ def _read(rows: Rows, record: Record) -> None:
         raise UnreadableRecordError(f"the history has no table for the topic {topic!r}")
 
 
-def _subject(key: bytes | None) -> Subject:
-    """Read the key of a tombstone, the only thing that says whose suppression it lifts."""
-    kind, _, value = (key or b"").decode(errors="replace").partition(":")
+def _read_lifted(key: bytes | None) -> Lifted:
+    """Read the key of a tombstone, the only thing that says which suppression it lifts."""
     try:
-        return Subject(SubjectKind(kind), value)
+        return Lifted(*read_suppression_key(key or b""))
     except ValueError as error:
-        raise UnreadableRecordError(f"no key of a suppression: {key!r}; it is written kind:value") from error
+        raise UnreadableRecordError(f"no tombstone of a suppression: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,10 @@ from sinks.history.rows import Rows, place_of, read_rows, set_aside
 
 # Queries at once: more would leave the writer no processor; the others wait their turn.
 _QUERIES_AT_ONCE = 2
+
+# Queries notice an interrupt within milliseconds, but for those inside of one long function.
+_CLOSE_SECONDS = 5.0
+_GLANCE_SECONDS = 0.02
 
 # What one record can be at fault for; the record is set aside, the others are written.
 _DATA_ERRORS = (duckdb.DataError, ValueError, TypeError, OverflowError)
@@ -53,6 +58,7 @@ class History:
         self.read_only = read_only
         self._connection = connection
         self._writing = threading.Lock()
+        self._queries: set[duckdb.DuckDBPyConnection] = set()
         self._query_slots = threading.BoundedSemaphore(_QUERIES_AT_ONCE)
         self._offsets: Positions | None = None
         self._origins: Origins = {}
@@ -119,16 +125,23 @@ class History:
         Raises:
             QueryError: refused, failed or timed out.
         """
-        return run_query(self._connection, self._query_slots, sql, limit, seconds)
+        return run_query(self._connection, self._query_slots, self._queries, sql, limit, seconds)
 
     def close(self) -> None:
-        """Write everything into the file itself, and let go of it."""
+        """Interrupt queries, write everything into the file itself, and let go of it."""
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        while self._queries and time.monotonic() < deadline:
+            for cursor in tuple(self._queries):
+                cursor.interrupt()
+            time.sleep(_GLANCE_SECONDS)
         with self._writing:
             if not self.read_only and not self._invalid:
                 # Should it fail: what is committed is safe in the write-ahead log, and the next start replays it.
                 with contextlib.suppress(duckdb.Error):
                     self._connection.execute("CHECKPOINT")
-            self._connection.close()
+            # A query inside of one endless function can't be interrupted, and holds on to its connection.
+            with contextlib.suppress(duckdb.Error):
+                self._connection.close()
 
     def _reopen(self) -> None:
         self._connection.close()

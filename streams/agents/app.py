@@ -16,7 +16,7 @@ from streams.agents.accounts import accounts_stage
 from streams.agents.assemble import AssembleStage
 from streams.agents.campaigns import CampaignsStage
 from streams.agents.contacts import ContactsStage
-from streams.agents.effects import emit_then_keep_state
+from streams.agents.effects import StoppedError, emit_then_keep_state
 from streams.agents.numbers import numbers_stage
 from streams.agents.stage import Stage, process_all
 from streams.transports.slices import Slice, SlicedTopic
@@ -105,7 +105,12 @@ def _add_agent(app: faust.App, stage: Stage, source: Topic) -> None:
             async for event in stream.noack().events():
                 slice_: Slice = event.value
                 effects = process_all(stage, slice_.records)
-                await emit_then_keep_state(effects, changelog, transport.producer.publish)
+                try:
+                    await emit_then_keep_state(effects, changelog, transport.producer.publish, lambda: app.should_stop)
+                except StoppedError:
+                    # Not applied, so not committed: the slice comes again. Acknowledging only lets Faust end.
+                    await stream.ack(event)
+                    return
                 transport.consumer.applied(TP(source.name, slice_.records[0].partition), slice_.next_offset)
                 await stream.ack(event)
         except Exception:

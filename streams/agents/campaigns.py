@@ -52,6 +52,20 @@ def name_of_campaign(key: bytes) -> str | None:
     return key.removeprefix(_CAMPAIGN).decode() if key.startswith(_CAMPAIGN) else None
 
 
+def campaign_and_number(key: bytes) -> tuple[str, str] | None:
+    """The campaign and number that a table's key stands for; None for the key of a campaign."""
+    if not key.startswith(_NUMBER):
+        return None
+    campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
+    return campaign, number
+
+
+def _named(key: bytes) -> tuple[str, str]:
+    named = campaign_and_number(key)
+    assert named is not None
+    return named
+
+
 class _PackedCampaign(msgspec.Struct, array_like=True):
     partition: int
     applied: AppliedOrigins
@@ -260,7 +274,7 @@ class CampaignsStage:
         return state
 
     def _create_number(self, key: bytes) -> NumberState:
-        campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
+        campaign, number = _named(key)
         rule = self._rules.answer_rate_collapse.of_campaign(campaign)
         return NumberState(NumberAnswers(rule, number, campaign), partition=0, last_at=0)
 
@@ -274,7 +288,7 @@ def read_number_state(key: bytes, packed: bytes, rules: Rules) -> NumberState:
     Raises:
         UnreadableStateError: the bytes are damaged, or of another version.
     """
-    campaign, number = key.removeprefix(_NUMBER).decode().split("\x00", 1)
+    campaign, number = _named(key)
     rule = rules.answer_rate_collapse.of_campaign(campaign)
     found = unpack(_VERSION, _number_decoder, packed, f"state of number {number} in campaign {campaign}")
     return NumberState(NumberAnswers.from_bytes(found.answers, rule, number, campaign), found.partition, found.last_at)

@@ -17,6 +17,8 @@ from streams.agents.stage import Effects
 Publish = Callable[[Sequence[NewRecord]], Awaitable[None]]
 """Appends records in order and returns once all are durable, or raises LogUnavailableError."""
 
+# How soon a stop is noticed while the log is away.
+_GLANCE_SECONDS = 0.2
 # A full disk or an absent broker lasts seconds at best; half a minute between tries keeps the log readable.
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -24,25 +26,40 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _logger = logging.getLogger(__name__)
 
 
-async def emit_then_keep_state(effects: Effects, changelog: str, publish: Publish) -> None:
+class StoppedError(Exception):
+    """A stop was asked for while the log could not take the effects; the source must stay unacknowledged."""
+
+
+def _never() -> bool:
+    return False
+
+
+async def emit_then_keep_state(
+    effects: Effects, changelog: str, publish: Publish, stopping: Callable[[], bool] = _never
+) -> None:
     """Publish emissions, then state; the caller acknowledges the source only after this returned.
 
     Args:
         effects: of one slice.
         changelog: the topic of the stage's state.
         publish: appends to the log.
+        stopping: whether the program is asked to end, which is when an unavailable log is no longer waited for.
+
+    Raises:
+        StoppedError: the program ends before the log could take all.
     """
-    await _persist(effects.emissions, publish)
+    await _persist(effects.emissions, publish, stopping)
     await _persist(
         [
             NewRecord(topic=changelog, key=change.key, value=change.value, partition=change.partition)
             for change in effects.changes
         ],
         publish,
+        stopping,
     )
 
 
-async def _persist(records: Sequence[NewRecord], publish: Publish) -> None:
+async def _persist(records: Sequence[NewRecord], publish: Publish, stopping: Callable[[], bool]) -> None:
     if not records:
         return
     pause = _FIRST_PAUSE_SECONDS
@@ -51,7 +68,16 @@ async def _persist(records: Sequence[NewRecord], publish: Publish) -> None:
             await publish(records)
         except LogUnavailableError as error:
             _logger.warning("the log is unavailable, trying again in %.1f s: %s", pause, error)
-            await asyncio.sleep(pause)
+            await _pause(pause, stopping)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:
             return
+
+
+async def _pause(seconds: float, stopping: Callable[[], bool]) -> None:
+    left = seconds
+    while left > 0:
+        if stopping():
+            raise StoppedError
+        await asyncio.sleep(min(left, _GLANCE_SECONDS))
+        left -= _GLANCE_SECONDS

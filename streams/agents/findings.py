@@ -8,7 +8,7 @@ from schemas.alert import Alert
 from schemas.log import NewRecord
 from schemas.suppression import Suppression, suppression_key
 from schemas.topics import ALERTS, SUPPRESSIONS
-from streams.detectors.finding import Finding
+from streams.detectors.finding import Finding, Lifted
 
 
 def as_records(findings: Iterable[Finding], timestamp: int) -> Iterator[NewRecord]:
@@ -22,7 +22,10 @@ def as_records(findings: Iterable[Finding], timestamp: int) -> Iterator[NewRecor
         if isinstance(finding, Alert):
             yield NewRecord(ALERTS.name, finding.alert_id.encode(), finding.encode(), timestamp=timestamp)
         elif isinstance(finding, Suppression):
-            key = suppression_key(finding.subject)
-            yield NewRecord(SUPPRESSIONS.name, key, finding.encode(), timestamp=timestamp)
+            yield NewRecord(SUPPRESSIONS.name, _key(finding), finding.encode(), timestamp=timestamp)
         else:
-            yield NewRecord(SUPPRESSIONS.name, suppression_key(finding.subject), None, timestamp=timestamp)
+            yield NewRecord(SUPPRESSIONS.name, _key(finding), None, timestamp=timestamp)
+
+
+def _key(finding: Suppression | Lifted) -> bytes:
+    return suppression_key(finding.subject, finding.rule, finding.scope)

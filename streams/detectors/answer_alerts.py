@@ -55,8 +55,11 @@ def resolved_alert(campaign: CampaignAnswers, subject: Subject, collapse: Collap
 
 def id_of(campaign: CampaignAnswers, subject: Subject, run: int) -> str:
     """The id of the alerts of one run; a number's runs are told apart by campaign."""
-    scope = campaign.campaign if subject.kind is SubjectKind.NUMBER else ""
-    return alert_id(RULE, subject, run, scope)
+    return alert_id(RULE, subject, run, _scope(campaign, subject))
+
+
+def _scope(campaign: CampaignAnswers, subject: Subject) -> str:
+    return campaign.campaign if subject.kind is SubjectKind.NUMBER else ""
 
 
 def _alert(
@@ -158,16 +161,17 @@ def suppress(
         until=until,
         reason=_message(campaign, subject, collapse, AlertState.FIRING),
         evidence=_evidence(campaign, subject, collapse),
+        scope=_scope(campaign, subject),
     )
     return suppression, {"suppressed": True, "suppressed_until": to_iso(until)}
 
 
-def lift(subject: Subject, collapse: Collapse) -> list[Finding]:
-    """Take the run's suppression back, if it has one."""
+def lift(campaign: CampaignAnswers, subject: Subject, collapse: Collapse) -> list[Finding]:
+    """Take the run's suppression back, if it has one; those of other campaigns stay."""
     if collapse.until is None:
         return []
     collapse.until = None
-    return [Lifted(subject)]
+    return [Lifted(subject, RULE, _scope(campaign, subject))]
 
 
 def _allowed(settings: AnswerRateCollapse, active: int) -> int:

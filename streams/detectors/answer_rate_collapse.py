@@ -171,7 +171,7 @@ def _fire_campaign(campaign: CampaignAnswers, at: int) -> list[Finding]:
         own = state.collapses[number]
         if own.state is AlertState.FIRING and own.since >= collapse.since - LOOK_BACK:
             subject = Subject(SubjectKind.NUMBER, number)
-            lifted = lift(subject, own)
+            lifted = lift(campaign, subject, own)
             own.state = AlertState.INHIBITED
             own.sequence += 1
             findings.append(collapse_alert(campaign, subject, own, at, _inhibited_by(campaign, collapse)))
@@ -221,7 +221,7 @@ def _tell(campaign: CampaignAnswers, subject: Subject, collapse: Collapse, at: i
 def _resolve_number(campaign: CampaignAnswers, number: NumberAnswers, collapse: Collapse, at: int) -> list[Finding]:
     del campaign.state.collapses[number.number]
     collapse.sequence += 1
-    return [resolved_alert(campaign, number.subject, collapse, at), *lift(number.subject, collapse)]
+    return [resolved_alert(campaign, number.subject, collapse, at), *lift(campaign, number.subject, collapse)]
 
 
 def _reconsider(campaign: CampaignAnswers, subject: Subject, collapse: Collapse, at: int) -> list[Finding]:

@@ -11,13 +11,17 @@ from schemas.suppression import Suppression
 
 
 class Lifted(msgspec.Struct, frozen=True):
-    """A suppression no longer holds.
+    """A suppression no longer holds; those of other rules and scopes do.
 
     Attributes:
-        subject: the number or contact that may be used or called again.
+        subject: the number or contact that it was about.
+        rule: the rule that asked for it.
+        scope: the suppression's own.
     """
 
     subject: Subject
+    rule: str
+    scope: str = ""
 
 
 Finding: TypeAlias = Alert | Suppression | Lifted

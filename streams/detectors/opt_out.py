@@ -138,7 +138,7 @@ class ContactOptOut:
         state.sequence += 1
         resolved = self._alert(opt_out, AlertState.RESOLVED, f"{self.contact} opted back in.")
         state.since = None
-        return [resolved, Lifted(self.subject)]
+        return [resolved, Lifted(self.subject, RULE)]
 
     def _alert(self, opt_out: OptOut, kind: AlertState, message: str) -> Alert:
         state = self.state

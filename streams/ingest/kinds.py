@@ -13,7 +13,7 @@ _OF_SOMETHING_ELSE = ("ConferenceSid", "StreamSid", "SiprecSid", "AnnounceUrl", 
 _DIAL = ("DialCallStatus", "DialCallSid")
 _TRANSCRIPTION = ("TranscriptionSid", "TranscriptionText", "TranscriptionStatus", "TranscriptionEvent")
 _RECORDING = ("RecordingStatus", "RecordingSid", "RecordingUrl")
-_GATHER = ("Digits", "SpeechResult", "UnstableSpeechResult", "FinishedOnKey")
+_GATHER = ("Digits", "SpeechResult", "StableSpeechResult", "UnstableSpeechResult", "FinishedOnKey")
 # A trimmed body without CallbackSource is a status callback if it has what no other request has.
 _STATUS_EVIDENCE = ("CallDuration", "SequenceNumber", "SipResponseCode", "Timestamp")
 # A call that asks for instructions has not ended.
@@ -42,7 +42,8 @@ def kind_of(endpoint: Endpoint, params: Params) -> CallbackKind:  # noqa: PLR091
         return CallbackKind.TRANSCRIPTION
     if params.get("CallbackSource") or _any(params, _OF_SOMETHING_ELSE):
         return CallbackKind.OTHER
-    if params.get("CallStatus") and any(params.get(name) for name in _STATUS_EVIDENCE):
+    # A gather's partial results have a SequenceNumber and a Timestamp of their own, which are not the call's.
+    if endpoint is not Endpoint.GATHER and params.get("CallStatus") and _says_any(params, _STATUS_EVIDENCE):
         return CallbackKind.STATUS
     if _any(params, _RECORDING):
         return CallbackKind.RECORDING
@@ -55,3 +56,7 @@ def kind_of(endpoint: Endpoint, params: Params) -> CallbackKind:  # noqa: PLR091
 
 def _any(params: Params, names: tuple[str, ...]) -> bool:
     return any(name in params for name in names)
+
+
+def _says_any(params: Params, names: tuple[str, ...]) -> bool:
+    return any(params.get(name) for name in names)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from schemas.callback import Callback, CallbackKind, Params
+from schemas.callback import Params
 from schemas.dead_letter import DeadLetter
 from schemas.opt_out import Channel, OptOut, OptOutSource
 from streams.ingest.parameters import Reading
 from streams.ingest.paths import Address
 from streams.ingest.terms import Terms, plain, says
+from streams.ingest.voice import parties
 
 OPTED_OUT_ERROR = "21610"
 """Twilio's error for a message to somebody who has opted out."""
@@ -67,39 +68,49 @@ def understand_message(  # noqa: PLR0911 - one way out for each signal
     return []
 
 
-def opt_out_on_call(callback: Callback, terms: Terms, raw: bytes) -> OptOut | DeadLetter | None:
+def opt_out_on_call(
+    address: Address, params: Params, received_at: int, terms: Terms, raw: bytes
+) -> OptOut | DeadLetter | None:
     """Give the opt-out that a gathered key press or sentence is; None if it is none.
 
-    A person who opted out and whose number is unknown goes to the dead letters: nobody may lose that.
+    Whatever else the request carries: no field of another kind of request takes an opt-out back. A person who opted
+    out and whose number is unknown goes to the dead letters: nobody may lose that.
     """
-    if callback.kind is not CallbackKind.GATHER:
+    reading = Reading(params)
+    heard = _opt_out_heard(reading, terms)
+    if heard is None:
         return None
-    reading = Reading(callback.params)
-    digits = reading.text("Digits")
-    speech = reading.text("SpeechResult")
-    if digits is not None and digits in terms.opt_out_digits:
-        source, said = OptOutSource.DTMF, digits
-    elif speech is not None and any(says(plain(speech), phrase) for phrase in terms.opt_out_phrases):
-        source, said = OptOutSource.SPEECH, speech
-    else:
-        return None
-    if callback.contact is None:
+    source, said = heard
+    number, contact = parties(reading, reading.direction("Direction", reading.short("ParentCallSid")))
+    if contact is None:
         return DeadLetter(
-            source=callback.endpoint,
+            source=address.endpoint.value,
             reason=f"Direction, From, To: do not say who opted out ({source})",
-            at=callback.received_at,
+            at=received_at,
             body=raw,
         )
     return OptOut(
-        contact=callback.contact,
+        contact=contact,
         opted_out=True,
         source=source,
         channel=Channel.VOICE,
-        at=callback.received_at,
-        number=callback.number,
-        campaign=callback.campaign,
-        account_sid=callback.account_sid,
-        sid=callback.call_sid,
+        at=received_at,
+        number=number,
+        campaign=address.campaign or (terms.register.campaign_of(number) if number else None),
+        account_sid=reading.short("AccountSid") or "",
+        sid=reading.short("CallSid"),
         said=said,
-        endpoint=callback.endpoint,
+        endpoint=address.endpoint.value,
     )
+
+
+def _opt_out_heard(reading: Reading, terms: Terms) -> tuple[OptOutSource, str] | None:
+    digits = reading.text("Digits")
+    if digits is not None and digits in terms.opt_out_digits:
+        return OptOutSource.DTMF, digits
+    # What is stable of a sentence so far, and what may still change, are two halves of it.
+    partial = " ".join(filter(None, (reading.text("StableSpeechResult"), reading.text("UnstableSpeechResult"))))
+    for speech in (reading.text("SpeechResult"), partial):
+        if speech and any(says(plain(speech), phrase) for phrase in terms.opt_out_phrases):
+            return OptOutSource.SPEECH, speech
+    return None

@@ -34,12 +34,9 @@ def understand(address: Address, params: Params, received_at: int, terms: Terms,
     of_a_call = address.endpoint is not Endpoint.MESSAGING or is_status_callback(params) or is_machine_verdict(params)
     if not of_a_call:
         return [*understand_message(address, params, received_at, terms, raw)]
+    opt_out = opt_out_on_call(address, params, received_at, terms, raw) if address.endpoint is Endpoint.GATHER else None
     understood = understand_call(address, params, received_at, terms, raw)
-    if address.endpoint is Endpoint.GATHER and isinstance(understood, Callback):
-        opt_out = opt_out_on_call(understood, terms, raw)
-        if opt_out is not None:
-            return [understood, opt_out]
-    return [understood]
+    return [understood] if opt_out is None else [understood, opt_out]
 
 
 def new_record(understood: Understood) -> NewRecord:

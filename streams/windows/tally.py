@@ -32,11 +32,13 @@ class Cell(IntEnum):
     TALK_SECONDS = 13
     RING_SECONDS = 14
     RUNG = 15
+    TIMED = 16
 
 
 # Plain integers: they are touched for every fact, and an IntEnum member hashes many times slower.
 ATTEMPTS = int(Cell.ATTEMPTS)
 _SHORT, _TALK, _RING, _RUNG = int(Cell.SHORT), int(Cell.TALK_SECONDS), int(Cell.RING_SECONDS), int(Cell.RUNG)
+_TIMED = int(Cell.TIMED)
 _OUTCOME = {disposition: int(Cell[disposition.name]) for disposition in Disposition}
 
 
@@ -83,8 +85,10 @@ def _outcome(contribution: Contribution, sign: int, moved: list[Change]) -> None
         return
     moved.append((at, _OUTCOME[disposition], sign))
     talk, ring = contribution.talk_seconds, contribution.ring_seconds
-    if disposition in ANSWERS and talk is not None and talk < SHORT_SECONDS:
-        moved.append((at, _SHORT, sign))
+    if disposition in ANSWERS and talk is not None:
+        moved.append((at, _TIMED, sign))
+        if talk < SHORT_SECONDS:
+            moved.append((at, _SHORT, sign))
     if talk:
         moved.append((at, _TALK, sign * talk))
     if ring is not None:
@@ -123,6 +127,7 @@ class Tally(msgspec.Struct, frozen=True):
         talk_seconds: seconds of talk of all answered calls.
         ring_seconds: seconds of ringing of the calls in `rung`.
         rung: ended calls whose ring time is known.
+        timed: answered calls whose talk time is known.
     """
 
     attempts: int = 0
@@ -141,6 +146,7 @@ class Tally(msgspec.Struct, frozen=True):
     talk_seconds: int = 0
     ring_seconds: int = 0
     rung: int = 0
+    timed: int = 0
 
     @property
     def answered_calls(self) -> int:
@@ -179,14 +185,12 @@ class Tally(msgspec.Struct, frozen=True):
 
     @property
     def acd(self) -> float | None:
-        """Average call duration in seconds: talk_seconds / answered_calls (ITU-T E.411); None without answers.
+        """Average call duration in seconds: talk_seconds / timed (ITU-T E.411); None if no talk time is known.
 
-        An answered call whose duration no callback told adds nothing to the seconds.
-
-        >>> Tally(human=2, talk_seconds=90).acd
+        >>> Tally(human=2, talk_seconds=90, timed=2).acd
         45.0
         """
-        return self.talk_seconds / self.answered_calls if self.answered_calls > 0 else None
+        return self.talk_seconds / self.timed if self.timed > 0 else None
 
     @property
     def mean_ring(self) -> float | None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Severity, Subject, SubjectKind, alert_id
-from schemas.suppression import Suppression, suppression_key
+from schemas.suppression import Suppression, read_suppression_key, suppression_key
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 
@@ -48,19 +48,26 @@ def test_parts_do_not_run_into_each_other(one: tuple[str, str, str], other: tupl
 
 
 @pytest.mark.parametrize(
-    ("subject", "key"),
+    ("subject", "rule", "scope", "key"),
     [
-        (NUMBER, b"number:+12025550100"),
-        (Subject(SubjectKind.CONTACT, "+14155550123"), b"contact:+14155550123"),
-        (Subject(SubjectKind.CONTACT, "sip:anna@example.com"), b"contact:sip:anna@example.com"),
-        (Subject(SubjectKind.CAMPAIGN, "frühling"), "campaign:frühling".encode()),
+        (NUMBER, "answer_rate_collapse", "spring-sale", b"number:+12025550100\x1fanswer_rate_collapse\x1fspring-sale"),
+        (Subject(SubjectKind.CONTACT, "+14155550123"), "opt_out", "", b"contact:+14155550123\x1fopt_out\x1f"),
+        (Subject(SubjectKind.CONTACT, "sip:a@example.com"), "opt_out", "", b"contact:sip:a@example.com\x1fopt_out\x1f"),
+        (Subject(SubjectKind.CAMPAIGN, "frühling"), "r", "", "campaign:frühling\x1fr\x1f".encode()),
+        (Subject(SubjectKind.CONTACT, "client:a\x1fb"), "r", "s", b"contact:client:a\x1fb\x1fr\x1fs"),
     ],
 )
-def test_a_suppressions_key_is_kind_and_value(subject: Subject, key: bytes) -> None:
-    """The topic's key names kind and value, of which only the first colon is a separator."""
-    assert suppression_key(subject) == key
-    kind, _, value = suppression_key(subject).decode().partition(":")
-    assert Subject(SubjectKind(kind), value) == subject
+def test_a_suppressions_key_is_kind_value_rule_and_scope(subject: Subject, rule: str, scope: str, key: bytes) -> None:
+    """The topic's key names all four, whatever signs the value holds, and is read back to them."""
+    assert suppression_key(subject, rule, scope) == key
+    assert read_suppression_key(key) == (subject, rule, scope)
+
+
+@pytest.mark.parametrize("key", [b"", b"number:+12025550100", b"nobody:+1\x1fr\x1f", b"\xff\x1fr\x1f", b"number:+1\x1fr"])
+def test_what_is_no_suppressions_key_is_refused(key: bytes) -> None:
+    """A key without rule and scope, of an unknown kind or not in UTF-8 names no suppression."""
+    with pytest.raises(ValueError):  # noqa: PT011 - each is refused in its own words
+        read_suppression_key(key)
 
 
 def test_the_public_form_is_what_other_programs_rely_on() -> None:

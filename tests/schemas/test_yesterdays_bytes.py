@@ -115,6 +115,16 @@ V1: dict[str, Versioned] = {
         reason=SENTENCE,
         evidence=EVIDENCE,
     ),
+    "suppression_scoped": Suppression(
+        subject=SUBJECT,
+        rule="answer_rate_collapse",
+        alert_id="0af11c8180aa4f34",
+        at=NOON,
+        until=NOON + DAY,
+        reason=SENTENCE,
+        evidence=EVIDENCE,
+        scope="spring-sale",
+    ),
     "dead_letter": DeadLetter(
         source="calls[0]@117",
         reason="no CallFact: JSON is malformed",
@@ -168,6 +178,7 @@ MAY_BE_MISSING: dict[str, dict[str, object]] = {
     },
     "alert": {"v": 1},
     "suppression": {"v": 1},
+    "suppression_scoped": {"v": 1, "scope": ""},
     "dead_letter": {"v": 1, "key": None},
 }
 

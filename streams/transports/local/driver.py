@@ -28,6 +28,7 @@ from streams.transports.slices import RECORDS_A_SLICE, SLICED_TOPICS, Slice
 
 # Faust asks to be able to stop within a second; half of it leaves time for the rest.
 _LONGEST_WAIT_SECONDS = 0.5
+_MOMENT_SECONDS = 0.02
 
 _open: dict[Path, tuple[LocalLog, int]] = {}
 
@@ -99,19 +100,20 @@ class Consumer(FaustConsumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:  # noqa: ASYNC109 - Faust's signature
         active = self._assignment if active_partitions is None else active_partitions
-        found = self._read(active)
+        found = await self._read(active)
         if not found:
             positions = {(tp.topic, tp.partition): self._position(tp) for tp in active}
             await self._log.wait_for(positions, min(timeout, _LONGEST_WAIT_SECONDS))
-            found = self._read(active)
+            found = await self._read(active)
         return found
 
-    def _read(self, active: set[TP]) -> dict[TP, list[Record]]:
+    async def _read(self, active: set[TP]) -> dict[TP, list[Record]]:
         found = {}
         for tp in list(active):
             position = self._position(tp)
             if position < self._log.end(tp.topic, tp.partition):
-                records = self._log.read(tp.topic, tp.partition, position, RECORDS_A_SLICE)
+                # A backlog is read from the file in another thread, so that a gateway on this loop keeps answering.
+                records = await self._log.fetch(tp.topic, tp.partition, position, RECORDS_A_SLICE)
                 if records:
                     found[tp] = records
                     self._positions[tp] = records[-1].offset + 1
@@ -119,6 +121,10 @@ class Consumer(FaustConsumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch once: a slice a partition, changelogs record by record."""
+        if self.flow_active and not self._get_active_partitions():
+            # Between recovery and work nothing is active for a moment; Faust would sleep for a second.
+            await asyncio.sleep(_MOMENT_SECONDS)
+            return
         fetched, _ = await self._wait_next_records(timeout)
         if not fetched or self.should_stop or not self.flow_active:
             for tp, records in (fetched or {}).items():

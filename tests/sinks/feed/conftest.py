@@ -156,6 +156,7 @@ def make_suppression(
     rule: str = "opt_out",
     at: int = NOW,
     until: int | None = None,
+    scope: str = "",
 ) -> Suppression:
     """One verdict as the agents would write it."""
     return Suppression(
@@ -166,6 +167,7 @@ def make_suppression(
         until=until,
         reason="said STOP, in these words: “stop”",
         evidence={"said": "STOP"},
+        scope=scope,
     )
 
 
@@ -176,12 +178,20 @@ def alert_record(alert: Alert, partition: int | None = None) -> NewRecord:
 
 def suppression_record(suppression: Suppression, partition: int | None = None) -> NewRecord:
     """The record of a suppression."""
-    return NewRecord("suppressions", suppression_key(suppression.subject), suppression.encode(), partition)
+    key = suppression_key(suppression.subject, suppression.rule, suppression.scope)
+    return NewRecord("suppressions", key, suppression.encode(), partition)
 
 
-def tombstone(value: str, kind: SubjectKind = SubjectKind.CONTACT, partition: int | None = None) -> NewRecord:
+def tombstone(
+    value: str,
+    kind: SubjectKind = SubjectKind.CONTACT,
+    partition: int | None = None,
+    *,
+    rule: str = "opt_out",
+    scope: str = "",
+) -> NewRecord:
     """The record that lifts a suppression."""
-    return NewRecord("suppressions", suppression_key(Subject(kind, value)), None, partition)
+    return NewRecord("suppressions", suppression_key(Subject(kind, value), rule, scope), None, partition)
 
 
 @dataclass

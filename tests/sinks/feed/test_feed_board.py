@@ -66,7 +66,7 @@ def test_board_skips_and_counts_what_it_cannot_read(feed: SimpleNamespace) -> No
                 NewRecord("alerts", b"x", b"{not json"),
                 NewRecord("alerts", b"x", None),
                 NewRecord("suppressions", b"contact:+1", newer),
-                NewRecord("suppressions", b"nobody:+1", None),
+                NewRecord("suppressions", b"nobody:+1\x1fopt_out\x1f", None),
                 NewRecord("suppressions", b"\xff", None),
                 feed.suppression_record(feed.suppression()),
             ]
@@ -211,7 +211,7 @@ def test_suppression_pages_agree_with_a_plain_sort(steps: list[tuple[int, bool, 
             held.apply(verdict, verdict.encode(), 1)
             plain[subject.value] = verdict
         else:
-            held.lift(subject, 1)
+            held.lift(subject, "r", "", 1)
             plain.pop(subject.value, None)
         if looked:
             held.page(lambda _: True, 1, None, 1)

@@ -256,3 +256,26 @@ def test_a_closed_history_says_so(path: Path) -> None:
     history.close()
     with pytest.raises(QueryError, match="closed"):
         history.query("select 1")
+
+
+def test_closing_interrupts_a_query_that_runs(tmp_path: Path) -> None:
+    """A history that is closed while a long query runs stops the query and closes."""
+    history = History.open(tmp_path / "history.duckdb")
+    said: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            history.query("select count(*) from range(1000000000) a, range(1000000000) b")
+        except QueryError as error:
+            said.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    deadline = time.monotonic() + 20
+    while not history._queries and time.monotonic() < deadline:
+        time.sleep(0.01)
+    history.close()
+    asking.join(20)
+    assert not asking.is_alive()
+    assert said
+    History.open(tmp_path / "history.duckdb").close()

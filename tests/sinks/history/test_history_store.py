@@ -185,7 +185,7 @@ def test_alerts_emitted_again_are_not_written_twice(history: History, rows: Any,
 
 def test_suppressions_tell_each_change_and_what_holds_now(history: History, rows: Any, make: Any) -> None:
     """Suppressed, repeated, lifted and suppressed again are three changes; the last one that has not ended holds."""
-    key = suppression_key(NUMBER)
+    key = suppression_key(NUMBER, "volume_spike")
     first, again = a_suppression(1_000).encode(), a_suppression(9_000).encode()
     history.write(make.records("suppressions", [first, first], key=key))
     assert [row["starts_at"].timestamp() for row in rows("from suppressions_now")] == [1.0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,6 +122,39 @@ def test_a_tick_closes_calls_where_traffic_has_stopped(make_callback: Make, as_r
     silent = make_callback("CA1", CallStatus.RINGING, START)
     tick = make_callback("", None, None, kind=CallbackKind.TICK, received_at=START + 5 * HOUR)
     assert [f.fact for f in _assemble(as_records([silent, tick]))] == [FactKind.PLACED, FactKind.ENDED]
+
+
+def test_calls_closed_together_are_told_in_one_order(make_callback: Make, as_records: Lay) -> None:
+    """Calls that fall silent are closed in the order of their deadlines, also after a restart in between."""
+    calls = [
+        make_callback("CAb", CallStatus.INITIATED, START),
+        make_callback("CAa", CallStatus.INITIATED, START + MINUTE),
+        make_callback("CAb", CallStatus.RINGING, START + 2 * MINUTE),
+        make_callback("CAc", CallStatus.INITIATED, START + 9 * HOUR),
+    ]
+    records = as_records(calls)
+    data: dict[bytes, bytes] = {}
+    process_all(AssembleStage(Assembly(), data), records[:3])
+    restarted = _facts(process_all(AssembleStage(Assembly(), data), records[3:]))
+    assert [fact.call_sid for fact in restarted] == ["CAa", "CAb", "CAc"]
+    assert restarted == _assemble(records)[2:]
+
+
+def test_a_call_keeps_the_campaign_of_its_first_fact(make_callback: Make, as_records: Lay) -> None:
+    """A request of the call that names another campaign later moves no later fact to it."""
+    start, *rest = _answered_call(make_callback)
+    gather = make_callback("CA1", None, START + SECOND, kind=CallbackKind.GATHER, campaign="autumn")
+    other = [make_callback("CA1", c.status, c.happened_at, campaign="autumn", call_duration=30) for c in rest]
+    facts = _assemble(as_records([start, gather, *other]))
+    assert {fact.campaign for fact in facts} == {"spring-sale"}
+
+
+def test_an_unusable_time_does_not_move_the_watermark(make_callback: Make, as_records: Lay) -> None:
+    """A callback whose Timestamp could not be used, met by a wrong clock perhaps, closes nobody else's call."""
+    silent = make_callback("CA1", CallStatus.RINGING, START)
+    odd = make_callback("CA2", CallStatus.RINGING, None, received_at=START + 400 * 24 * HOUR)
+    odd = msgspec.structs.replace(odd, params={"Timestamp": "Thu, 01 Jan 2015 00:00:00 +0000"})
+    assert [fact.fact for fact in _assemble(as_records([silent, odd]))] == [FactKind.PLACED, FactKind.PLACED]
 
 
 def test_an_end_after_the_closing_revises_it(make_callback: Make, as_records: Lay) -> None:

@@ -11,7 +11,7 @@ from schemas.rules import Rules
 from schemas.settings import Settings
 from schemas.topics import CALLS
 from streams.agents import effects
-from streams.agents.effects import emit_then_keep_state
+from streams.agents.effects import StoppedError, emit_then_keep_state
 from streams.agents.numbers import numbers_stage
 from streams.agents.replay import Replay
 from streams.agents.stage import Effects, StateChange, process_all
@@ -51,6 +51,20 @@ def test_an_unavailable_log_is_tried_again_until_it_takes_all(monkeypatch: pytes
 
     asyncio.run(emit_then_keep_state(_EFFECTS, "changelog", publish))
     assert attempts == ["alerts", "alerts", "alerts", "alerts", "changelog"]
+
+
+def test_a_stop_does_not_wait_for_an_unavailable_log() -> None:
+    """A program that is asked to end gives up on a log that is away, and leaves the source unacknowledged."""
+
+    async def publish(records: Sequence[NewRecord]) -> None:
+        raise LogUnavailableError(f"no room for {len(records)} records")
+
+    async def stop() -> None:
+        async with asyncio.timeout(10):
+            await emit_then_keep_state(_EFFECTS, "changelog", publish, lambda: True)
+
+    with pytest.raises(StoppedError):
+        asyncio.run(stop())
 
 
 def test_a_state_that_cannot_be_read_sets_no_record_aside() -> None:

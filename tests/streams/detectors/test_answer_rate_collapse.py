@@ -169,7 +169,7 @@ def test_fires_once_and_resolves_once() -> None:
     resolved = alerts(up, bad)
     assert [alert.state for alert in resolved] == [AlertState.RESOLVED]
     assert (resolved[0].sequence, resolved[0].alert_id) == (2, alerts(down)[0].alert_id)
-    assert up[-1] == Lifted(Subject(SubjectKind.NUMBER, bad))
+    assert up[-1] == Lifted(Subject(SubjectKind.NUMBER, bad), "answer_rate_collapse", "spring")
     assert fleet.word(bad) == "ok"
 
 
@@ -256,7 +256,7 @@ def test_a_campaign_takes_over_numbers_that_fired_first() -> None:
     _, inhibited, lifted = found[index : index + 3]
     assert isinstance(inhibited, Alert)
     assert (inhibited.subject.value, inhibited.state, inhibited.sequence) == (bad, AlertState.INHIBITED, 2)
-    assert lifted == Lifted(Subject(SubjectKind.NUMBER, bad))
+    assert lifted == Lifted(Subject(SubjectKind.NUMBER, bad), "answer_rate_collapse", "spring")
     assert describe_number(fleet.campaign, fleet.numbers[bad], fleet.at)["suppressed_until"] is None
 
 

@@ -58,7 +58,7 @@ def test_last_channel_off_resolves_and_lifts() -> None:
     assert isinstance(resolved, Alert)
     assert (resolved.state, resolved.sequence, resolved.since) == (AlertState.RESOLVED, 2, 5)
     assert resolved.alert_id == fired.alert_id
-    assert lifted == Lifted(Subject(SubjectKind.CONTACT, PERSON))
+    assert lifted == Lifted(Subject(SubjectKind.CONTACT, PERSON), "opt_out")
     again = contact.update(signal(11))[0]
     assert isinstance(again, Alert)
     assert again.alert_id != fired.alert_id

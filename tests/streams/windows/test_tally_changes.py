@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.call import Contribution, Disposition
+from schemas.call import ANSWERS, Contribution, Disposition
 from streams.windows.tally import Cell, Tally, changes
 
 contributions = st.builds(
@@ -31,7 +31,8 @@ def test_every_disposition_has_a_cell_of_its_own() -> None:
     """Each disposition moves the cell of its name by one, and no other outcome."""
     for disposition in Disposition:
         moved = net(changes(Contribution(1), Contribution(1, 2, disposition, talk_seconds=30)))
-        assert moved == {(2, Cell[disposition.name]): 1, (2, Cell.TALK_SECONDS): 30}
+        timed = {(2, Cell.TIMED): 1} if disposition in ANSWERS else {}
+        assert moved == {(2, Cell[disposition.name]): 1, (2, Cell.TALK_SECONDS): 30} | timed
 
 
 def test_ended_after_placed_moves_the_outcome_alone() -> None:
@@ -42,7 +43,15 @@ def test_ended_after_placed_moves_the_outcome_alone() -> None:
         (9, Cell.SHORT): 1,
         (9, Cell.TALK_SECONDS): 4,
         (9, Cell.RUNG): 1,
+        (9, Cell.TIMED): 1,
     }
+
+
+def test_an_unknown_talk_time_is_neither_short_nor_timed() -> None:
+    """An answered call whose duration nobody told is an answer and nothing more; the ACD of such calls is unknown."""
+    moved = net(changes(None, Contribution(1, 9, Disposition.HUMAN, None)))
+    assert moved == {(1, Cell.ATTEMPTS): 1, (9, Cell.HUMAN): 1}
+    assert Tally(human=1).acd is None
 
 
 def test_a_later_verdict_moves_two_cells() -> None:
@@ -87,10 +96,10 @@ def test_rates_follow_their_formulas() -> None:
     """ASR, NER, ACD and mean ring are the ratios their docstrings state; canceled calls are no seizures."""
     tally = Tally(
         attempts=20, human=3, machine=2, answered=1, busy=2, no_answer=4, failed=1, canceled=5, invalid=1, blocked=1,
-        not_placed=2, talk_seconds=120, ring_seconds=90, rung=9,
+        not_placed=2, talk_seconds=120, ring_seconds=90, rung=9, timed=4,
     )  # fmt: skip
     assert tally.seizures == 15
     assert tally.asr == 6 / 15
     assert tally.ner == 12 / 15
-    assert tally.acd == 20
+    assert tally.acd == 30
     assert tally.mean_ring == 10
