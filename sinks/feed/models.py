@@ -80,7 +80,7 @@ class SuppressionModel(BaseModel):
 
 
 class SuppressionPage(BaseModel):
-    """Suppressions in order of kind and value."""
+    """Suppressions in order of kind and value, one of each; of several the one that holds longest."""
 
     items: list[SuppressionModel]
     next: Next

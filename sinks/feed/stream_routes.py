@@ -28,7 +28,7 @@ def stream_routes(board: Board, log: Log, streams: Streams) -> APIRouter:
         responses={
             200: {
                 "description": "Server-sent events `alert` and `suppression`; `data` is JSON as the lists show it, "
-                'or `{"kind", "value", "lifted": true}`.',
+                'or `{"kind", "value", "lifted": true}` when nothing suppresses it any more.',
                 "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}},
             },
             400: {"model": Problem, "description": "Last-Event-ID is no cursor of this feed."},

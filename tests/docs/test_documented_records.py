@@ -22,7 +22,8 @@ def kept(topic: Topic) -> str:
     """How long a topic keeps a record, as the page says it."""
     if topic.cleanup is Cleanup.COMPACT:
         return "for ever, the last of each key"
-    assert topic.retention is not None
+    if topic.retention is None:
+        return "for ever"
     return f"{topic.retention // DAY} days"
 
 

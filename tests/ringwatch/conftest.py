@@ -32,6 +32,7 @@ from streams.transports.local.log import LocalLog
 
 PUBLIC_URL = "https://hooks.example.com"
 AUTH_TOKEN = "the auth token of the tests"
+API_TOKEN = "the API token of the tests"
 
 # What a start or a stop may take on a machine that has much else to do.
 _PATIENCE_SECONDS = 60.0
@@ -115,6 +116,12 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def authorised() -> dict[str, str]:
+    """The headers of whoever may ask the API."""
+    return {"Authorization": f"Bearer {API_TOKEN}"}
+
+
+@pytest.fixture
 def settings(config: Path, tmp_path: Path, traffic: Traffic) -> Settings:
     """The settings that a child started with `config` and `accounts` has, on the data folder `data`."""
     return load_settings(
@@ -123,6 +130,7 @@ def settings(config: Path, tmp_path: Path, traffic: Traffic) -> Settings:
         http="127.0.0.1:0",
         public_url=PUBLIC_URL,
         accounts={traffic.account_sid: AUTH_TOKEN},
+        api_token=API_TOKEN,
     )
 
 
@@ -230,7 +238,12 @@ def start_up(start_child: StartChild, config: Path, settings: Settings, traffic:
 
     def start() -> Child:
         arguments = ("up", "--data", str(settings.data), "--http", "127.0.0.1:0", "--config", str(config))
-        return start_child(*arguments, RINGWATCH_ACCOUNTS=accounts, RINGWATCH_PUBLIC_URL=PUBLIC_URL)
+        return start_child(
+            *arguments,
+            RINGWATCH_ACCOUNTS=accounts,
+            RINGWATCH_PUBLIC_URL=PUBLIC_URL,
+            RINGWATCH_API_TOKEN=API_TOKEN,
+        )
 
     return start
 

@@ -180,10 +180,10 @@ def _undisturbed(
     return alerts, calls, _windows(settings, dict(replay.tables["numbers"]))
 
 
-async def _settled(child: Any, data: Path) -> None:
+async def _settled(child: Any, data: Path, headers: dict[str, str]) -> None:
     """Wait until agents and history have taken all there is."""
     address = child.address(data)
-    async with asyncio.timeout(_SETTLE_SECONDS), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(_SETTLE_SECONDS), aiohttp.ClientSession(headers=headers) as session:
         calm = 0
         while calm < 3:
             async with session.get(f"{address}/metrics") as answer:
@@ -199,6 +199,7 @@ def test_ten_kills_lose_nothing_and_count_nothing_twice(
     traffic: Any,
     start_up: Callable[[], Any],
     as_records: Callable[..., Iterator[NewRecord]],
+    authorised: dict[str, str],
 ) -> None:
     """After ten kills under load each accepted callback and call is in the history once, and the alerts are equal."""
     _learn(settings, traffic.past)
@@ -208,7 +209,7 @@ def test_ten_kills_lose_nothing_and_count_nothing_twice(
     assert drill.kills_under_load == _KILLS
     assert drill.kills_while_starting == _KILLS_WHILE_STARTING
     assert drill.accepted.total() == len(traffic.stretch)
-    asyncio.run(_settled(child, settings.data))
+    asyncio.run(_settled(child, settings.data, authorised))
     assert child.stop() == 0, child.said
 
     alerts, calls, windows = _undisturbed(settings, as_records(traffic.lines, settings))

@@ -26,9 +26,11 @@ _PATIENCE_SECONDS = 60.0
 
 @asynccontextmanager
 async def _up(settings: Settings) -> AsyncIterator[tuple[Up, httpx.AsyncClient]]:
+    assert settings.api_token is not None
+    authorised = {"Authorization": f"Bearer {settings.api_token.get_secret_value()}"}
     async with (
         running(settings, ticks=False) as up,
-        httpx.AsyncClient(base_url=up.address, timeout=30, trust_env=False) as client,
+        httpx.AsyncClient(base_url=up.address, headers=authorised, timeout=30, trust_env=False) as client,
     ):
         await _until_ready(client)
         yield up, client

@@ -63,7 +63,9 @@ def test_a_suppressions_key_is_kind_value_rule_and_scope(subject: Subject, rule:
     assert read_suppression_key(key) == (subject, rule, scope)
 
 
-@pytest.mark.parametrize("key", [b"", b"number:+12025550100", b"nobody:+1\x1fr\x1f", b"\xff\x1fr\x1f", b"number:+1\x1fr"])
+@pytest.mark.parametrize(
+    "key", [b"", b"number:+12025550100", b"nobody:+1\x1fr\x1f", b"\xff\x1fr\x1f", b"number:+1\x1fr"]
+)
 def test_what_is_no_suppressions_key_is_refused(key: bytes) -> None:
     """A key without rule and scope, of an unknown kind or not in UTF-8 names no suppression."""
     with pytest.raises(ValueError):  # noqa: PT011 - each is refused in its own words

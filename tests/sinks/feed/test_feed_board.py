@@ -155,6 +155,44 @@ def test_ended_suppressions_are_swept_out(feed: SimpleNamespace) -> None:
     assert held.get(other.subject, feed.NOW) == other
 
 
+def test_subject_is_suppressed_while_any_verdict_is_left(feed: SimpleNamespace) -> None:
+    """Of several verdicts the one that holds longest is shown, one a subject, and a lift takes its own away only."""
+    held = HeldSuppressions()
+    now = feed.NOW
+    spring = feed.suppression(rule="collapse", scope="spring", until=now + 50)
+    autumn = feed.suppression(rule="collapse", scope="autumn", until=now + 90)
+    for_good = feed.suppression()
+    person = for_good.subject
+    for verdict in (spring, for_good, autumn):
+        held.apply(verdict, verdict.encode(), now)
+    assert len(held) == 1
+    assert held.get(person, now) == for_good
+    assert held.page(lambda _: True, now, None, 5) == ([for_good], None)
+    assert held.page(lambda one: one.rule == "collapse", now, None, 5) == ([autumn], None)
+    assert [one.decode() for one in held.all(now)] == [for_good]
+    held.lift(person, "opt_out", "", now)
+    assert held.get(person, now) == autumn
+    state = held.state(now)
+    held.lift(person, "collapse", "autumn", now)
+    assert held.state(now) != state
+    assert [held.get(person, at) for at in (now, now + 49, now + 50)] == [spring, spring, None]
+    held.lift(person, "collapse", "spring", now)
+    assert (held.get(person, now), len(held)) == (None, 0)
+    assert held.page(lambda _: True, now, None, 5) == ([], None)
+
+
+def test_sweep_leaves_the_verdicts_that_hold(feed: SimpleNamespace) -> None:
+    """Of a subject's verdicts only those long past their end are let go."""
+    held = HeldSuppressions(sweep_every=2)
+    ended = feed.suppression(until=feed.NOW, scope="spring")
+    lasting = feed.suppression(scope="autumn")
+    held.apply(ended, ended.encode(), feed.NOW - DAY)
+    held.apply(lasting, lasting.encode(), feed.NOW + GRACE + 1)
+    assert held.get(ended.subject, feed.NOW - 1) == lasting
+    held.lift(lasting.subject, "opt_out", "autumn", feed.NOW)
+    assert len(held) == 0
+
+
 _STEPS = st.lists(
     st.tuples(st.integers(0, 5), st.integers(1, 4), st.sampled_from(list(AlertState)), st.integers(0, 9)), max_size=60
 )

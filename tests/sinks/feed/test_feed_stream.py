@@ -311,6 +311,53 @@ def test_slow_client_holds_no_memory_and_misses_nothing(feed: SimpleNamespace) -
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("kept", [5_000, 1], ids=["from memory", "from the log"])
+@pytest.mark.parametrize("rule", ["", "opt_out", "collapse"])
+def test_stream_tells_what_is_left_of_a_subject(feed: SimpleNamespace, kept: int, rule: str) -> None:
+    """Whoever remembers a subject's last event alone knows whether it is suppressed, and without a filter how long."""
+
+    async def scenario() -> None:
+        log = feed.MemoryLog()
+        board = Board(log, journal=Journal(max_events=kept))
+        spring = feed.suppression(rule="collapse", scope="spring", until=feed.NOW + 50_000)
+        autumn = feed.suppression(rule="collapse", scope="autumn", until=feed.NOW + 90_000)
+        for_good = feed.suppression()
+        kind, person = for_good.subject.kind, for_good.subject.value
+        lifted = {"kind": kind.value, "value": person, "lifted": True}
+        # Which verdict comes or goes, in which partition, and what holds longest then.
+        steps = [
+            (autumn, True, 0, autumn),
+            (spring, True, 1, autumn),
+            (autumn, False, 0, spring),
+            (for_good, True, 1, for_good),
+            (autumn, True, 0, for_good),
+            (for_good, False, 1, autumn),
+            (autumn, False, 0, spring),
+            (spring, False, 1, None),
+        ]
+        told, holding = 0, set()
+        async with feed.running(log, board=board) as service, feed.served(service):
+            for verdict, comes, partition, longest in steps:
+                (holding.add if comes else holding.discard)((verdict.rule, verdict.scope))
+                gone = feed.tombstone(person, kind, partition, rule=verdict.rule, scope=verdict.scope)
+                await log.append([feed.suppression_record(verdict, partition) if comes else gone])
+                await service.settled()
+                assert board.suppressions.get(for_good.subject, feed.NOW) == longest
+                told += not comes or rule in {"", verdict.rule}
+                last = None
+                query = "?from=beginning" + (f"&rule={rule}" if rule else "")
+                async with feed.following(service, query) as events:
+                    for _ in range(told):
+                        last = json.loads((await events.next()).data)
+                if not rule or longest is None:
+                    assert last == (lifted if longest is None else longest.as_public())
+                elif any(one == rule for one, _ in holding):
+                    assert last is not None
+                    assert "lifted" not in last
+
+    asyncio.run(scenario())
+
+
 def test_follower_passes_over_what_compaction_took(feed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cursor into records that are gone, and that no later record follows, leads on to what comes next."""
     monkeypatch.setattr("sinks.feed.stream.SETTLE", 0.2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -198,6 +199,24 @@ def test_suppressions_tell_each_change_and_what_holds_now(history: History, rows
     assert [row["starts_at"].timestamp() for row in rows("from suppressions_now")] == [9.0]
     history.write(make.records("suppressions", [a_suppression(10_000, until=20_000).encode()], first=4, key=key))
     assert rows("from suppressions_now") == []
+
+
+def test_one_campaigns_lifting_leaves_the_others_suppression(history: History, rows: Any, make: Any) -> None:
+    """A number suppressed by two campaigns and another rule stays so until the last of them lifts it."""
+    scopes = (("answer_rate_collapse", "spring"), ("answer_rate_collapse", "autumn"), ("volume_spike", ""))
+    keys = [suppression_key(NUMBER, rule, scope) for rule, scope in scopes]
+    for offset, (key, (rule, scope)) in enumerate(zip(keys, scopes, strict=True)):
+        verdict = msgspec.structs.replace(a_suppression(1_000), rule=rule, scope=scope)
+        history.write(make.records("suppressions", [verdict.encode()], first=offset, key=key))
+    left = [[(rule, scope or None) for rule, scope in scopes[gone:]] for gone in range(4)]
+    for gone in range(4):
+        found = rows("from suppressions_now order by log_offset")
+        assert [(row["rule"], row["scope"]) for row in found] == left[gone]
+        if gone < 3:
+            history.write(make.records("suppressions", [None], first=3 + gone, key=keys[gone]))
+    changes = rows("select lifted, rule, scope from suppressions order by log_offset")
+    assert [row["lifted"] for row in changes] == [False] * 3 + [True] * 3
+    assert [(row["rule"], row["scope"]) for row in changes] == left[0] * 2
 
 
 def test_opt_outs_are_kept_with_what_was_said(history: History, rows: Any, make: Any) -> None:

@@ -30,12 +30,12 @@ Rate = Callable[[str], float]
 class Fleet:
     """Numbers of one campaign that call in turn, a call a minute, answered by a seeded coin."""
 
-    def __init__(self, settings: AnswerRateCollapse, numbers: int, seed: int = 1) -> None:
+    def __init__(self, settings: AnswerRateCollapse, numbers: int, seed: int = 1, campaign: str = "spring") -> None:
         self.settings = settings
         self.random = Random(seed)
-        self.campaign = CampaignAnswers(settings, "spring")
+        self.campaign = CampaignAnswers(settings, campaign)
         self.names = [f"+12025550{index:03d}" for index in range(numbers)]
-        self.numbers = {name: NumberAnswers(settings, name, "spring") for name in self.names}
+        self.numbers = {name: NumberAnswers(settings, name, campaign) for name in self.names}
         self.at = START
         self.said: list[Finding] = []
 
@@ -92,9 +92,9 @@ def bring_down(fleet: Fleet, bad: str, *others: str) -> None:
     raise AssertionError(f"{bad} never fired")
 
 
-def taught(numbers: int = 10, rounds: int = 300, **chosen: object) -> Fleet:
+def taught(numbers: int = 10, rounds: int = 300, campaign: str = "spring", **chosen: object) -> Fleet:
     """A fleet with a baseline."""
-    fleet = Fleet(AnswerRateCollapse.model_validate(chosen), numbers)
+    fleet = Fleet(AnswerRateCollapse.model_validate(chosen), numbers, campaign=campaign)
     assert fleet.play(rounds) == []
     return fleet
 
@@ -171,6 +171,22 @@ def test_fires_once_and_resolves_once() -> None:
     assert (resolved[0].sequence, resolved[0].alert_id) == (2, alerts(down)[0].alert_id)
     assert up[-1] == Lifted(Subject(SubjectKind.NUMBER, bad), "answer_rate_collapse", "spring")
     assert fleet.word(bad) == "ok"
+
+
+def test_a_recovery_lifts_the_suppression_of_its_own_campaign_only() -> None:
+    """A number down in two campaigns has two suppressions; what one campaign lifts names that campaign."""
+    spring, autumn = taught(), taught(campaign="autumn")
+    bad = spring.names[3]
+    for fleet in (spring, autumn):
+        fleet.play(150, one_down(bad))
+    asked = [one for fleet in (spring, autumn) for one in fleet.said if isinstance(one, Suppression)]
+    assert {(one.subject.value, one.rule, one.scope) for one in asked} == {
+        (bad, "answer_rate_collapse", "spring"),
+        (bad, "answer_rate_collapse", "autumn"),
+    }
+    lifted = [one for one in autumn.play(300) if isinstance(one, Lifted)]
+    assert lifted == [Lifted(Subject(SubjectKind.NUMBER, bad), "answer_rate_collapse", "autumn")]
+    assert spring.word(bad) == "firing"
 
 
 def test_a_second_fall_is_a_second_run() -> None:

@@ -157,6 +157,66 @@ def test_gathered_opt_outs_are_the_other_partys(terms: Any, params: Any, expecte
     assert [one.contact for one in understood if isinstance(one, OptOut)] == ([expected] if expected else [])
 
 
+_OTHER_KINDS: list[Any] = [
+    {"SequenceNumber": "2"},
+    {"Timestamp": "Mon, 23 Nov 2026 13:59:59 +0000"},
+    {"CallDuration": "12", "CallStatus": "completed"},
+    {"SipResponseCode": "200"},
+    {"DialCallStatus": "completed", "DialCallSid": "CA2"},
+    {"RecordingUrl": "https://example.com/RE1", "RecordingSid": "RE1"},
+    {"TranscriptionText": "nine"},
+    {"StreamSid": "MZ1"},
+    {"CallbackSource": "something-new"},
+    {"CallbackSource": "call-progress-events"},
+    {"AnsweredBy": "human", "CallStatus": ""},
+]
+
+
+@pytest.mark.parametrize("more", _OTHER_KINDS, ids=lambda more: next(iter(more)))
+@pytest.mark.parametrize(
+    ("said", "source", "words"),
+    [
+        ({"Digits": "9"}, OptOutSource.DTMF, "9"),
+        ({"SpeechResult": "Please stop calling."}, OptOutSource.SPEECH, "Please stop calling."),
+        ({"StableSpeechResult": "stop calling", "UnstableSpeechResult": ""}, OptOutSource.SPEECH, "stop calling"),
+        ({"UnstableSpeechResult": "do not call"}, OptOutSource.SPEECH, "do not call"),
+        ({"StableSpeechResult": "do not", "UnstableSpeechResult": "call me"}, OptOutSource.SPEECH, "do not call me"),
+        ({"Digits": "1", "SpeechResult": "take me off"}, OptOutSource.SPEECH, "take me off"),
+        ({"SpeechResult": "yes", "UnstableSpeechResult": "unsubscribe"}, OptOutSource.SPEECH, "unsubscribe"),
+    ],
+)
+def test_no_other_field_hides_a_gathered_opt_out(
+    terms: Any, said: Any, source: OptOutSource, words: str, more: Any
+) -> None:
+    """On /twilio/gather a key press or sentence opts out, whatever kind of request the other fields look like."""
+    base = {"CallSid": "CA1", "CallStatus": "in-progress", "Direction": "outbound-api"}
+    parties = {"From": "+14155550123", "To": "+12125550188"}
+    callback, opt_out = understand(Address(Endpoint.GATHER, "spring"), base | parties | said | more, NOW, terms)
+    assert isinstance(callback, Callback)
+    assert isinstance(opt_out, OptOut)
+    assert (opt_out.contact, opt_out.number, opt_out.campaign) == ("+12125550188", "+14155550123", "spring")
+    assert (opt_out.source, opt_out.said, opt_out.sid) == (source, words, "CA1")
+    counted = more.get("CallbackSource") == "call-progress-events"
+    assert (callback.kind is CallbackKind.STATUS) is counted
+    assert (callback.status is not None) is counted
+
+
+def test_a_gather_without_a_call_opts_out_all_the_same(terms: Any) -> None:
+    """A request that names no call is set aside, and the person who is named in it is opted out."""
+    params: Any = {"Digits": "9", "Direction": "inbound", "From": "+12125550188", "To": "+14155550123"}
+    letter, opt_out = understand(Address(Endpoint.GATHER), params, NOW, terms)
+    assert isinstance(letter, DeadLetter)
+    assert isinstance(opt_out, OptOut)
+    assert (opt_out.contact, opt_out.sid) == ("+12125550188", None)
+
+
+def test_key_presses_elsewhere_are_no_opt_outs(terms: Any) -> None:
+    """A key means an opt-out only where the company says so: a menu on another path may use 9 for anything."""
+    params: Any = {"CallSid": "CA1", "Digits": "9", "Direction": "inbound", "From": "+12125550188", "To": "+1"}
+    (callback,) = understand(VOICE, params, NOW, terms)
+    assert isinstance(callback, Callback)
+
+
 def test_an_opt_out_of_nobody_is_not_lost(terms: Any) -> None:
     """An opt-out whose person is unknown is kept for people to look at."""
     understood = understand(Address(Endpoint.GATHER), {"CallSid": "CA1", "Digits": "9"}, NOW, terms)
