@@ -14,7 +14,7 @@ import uvloop
 
 from bench.load import Load
 from bench.load import send as send_here
-from bench.processes import Up, apart, ringwatch_up, send
+from bench.processes import AUTHORISED, Up, apart, ringwatch_up, send
 from bench.results import Result
 from bench.traffic import lines, read_requests, stop_message, write_requests
 
@@ -89,7 +89,7 @@ async def _read(up: Up, seen: dict[str, float], connected: asyncio.Event) -> Non
     """Note when the alert of each contact comes."""
     async with (
         httpx.AsyncClient(timeout=None) as client,
-        client.stream("GET", f"{up.address}/v1/stream") as stream,
+        client.stream("GET", f"{up.address}/v1/stream", headers=AUTHORISED) as stream,
     ):
         connected.set()
         async for line in stream.aiter_lines():

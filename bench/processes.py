@@ -29,6 +29,9 @@ _ROOT = Path(__file__).parent.parent
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 
+AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
+"""The headers of whoever may ask the API."""
+
 
 def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in a fresh process, so that no measurement finds the memory of another."""
@@ -87,7 +90,7 @@ class Up(msgspec.Struct, frozen=True):
 
     def lags(self) -> tuple[float, float]:
         """Records that agents and history are behind, as `/metrics` says."""
-        lines = httpx.get(f"{self.address}/metrics").text.splitlines()
+        lines = httpx.get(f"{self.address}/metrics", headers=AUTHORISED).text.splitlines()
         found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("ringwatch_") and "{" not in line)
         return float(found["ringwatch_agents_lag_records"]), float(found["ringwatch_history_lag_records"])
 
@@ -99,6 +102,7 @@ def ringwatch_up(data: Path) -> Iterator[Up]:
         **os.environ,
         "RINGWATCH_ACCOUNTS": json.dumps({ACCOUNT: TOKEN}),
         "RINGWATCH_PUBLIC_URL": PUBLIC_URL,
+        "RINGWATCH_API_TOKEN": TOKEN,
     }
     log = (data / "stderr").open("wb")
     process = subprocess.Popen(
