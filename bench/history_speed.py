@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry
 
-from bench.history import batches, callbacks, facts, fill, timed
+from bench.history_records import batches, callbacks, facts, fill, timed
 from bench.results import Result
 from schemas.log import NewRecord, Record
 from schemas.settings import History as HistorySettings

@@ -63,6 +63,16 @@ def path_of(url: URL) -> Path:
     return Path(f"{url.host or ''}{url.path}")
 
 
+def require_topic(log: LocalLog, topic: str) -> None:
+    """Refuse to make a topic on Faust's demand: it would have partitions and retention of nobody's choice.
+
+    Raises:
+        KeyError: the topic was not made.
+    """
+    if topic not in log.topics():
+        raise KeyError(f"topic {topic!r} does not exist in the log; create it before starting agents")
+
+
 class Consumer(FaustConsumer):
     """Reads slices from the local log."""
 
@@ -240,13 +250,8 @@ class Consumer(FaustConsumer):
         return partition_for(key, self._log.topics()[topic])
 
     async def create_topic(self, topic: str, *_args: object, **_options: object) -> None:
-        """Refuse: topics are made by ringwatch with explicit partitions, before the agents start.
-
-        Raises:
-            KeyError: the topic was not made.
-        """
-        if topic not in self._log.topics():
-            raise KeyError(f"topic {topic!r} does not exist in the log; create it before starting agents")
+        """Do nothing, or refuse; see `require_topic`."""
+        require_topic(self._log, topic)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -320,13 +325,8 @@ class Producer(FaustProducer):
         return await self._send(topic, key, value, partition, timestamp, headers)
 
     async def create_topic(self, topic: str, *_args: object, **_options: object) -> None:
-        """Refuse: topics are made by ringwatch with explicit partitions, before the agents start.
-
-        Raises:
-            KeyError: the topic was not made.
-        """
-        if topic not in self._log.topics():
-            raise KeyError(f"topic {topic!r} does not exist in the log; create it before starting agents")
+        """Do nothing, or refuse; see `require_topic`."""
+        require_topic(self._log, topic)
 
     def key_partition(self, topic: str, key: bytes) -> TP:
         """The partition a key goes to, as Kafka's default partitioner has it."""

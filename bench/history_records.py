@@ -1,38 +1,16 @@
-"""Speed of the history: `python bench/history.py [--callbacks N] [--calls N]`.
-
-Measures, in a temporary folder: callbacks a second from records in memory to committed rows, rows a second of ready
-Arrow columns, callbacks and facts a second from the embedded log's topics to committed rows, and the time of a day's
-ASR per number over N calls while callbacks are written.
-"""
+"""What the history is measured with: records as a topic holds them, ten million calls, and the question to them."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import os
-import platform
 import random
-import statistics
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-
-import duckdb
-from prometheus_client import CollectorRegistry
 
 from schemas.call import CallFact, CallStatus, Contribution, Direction, Disposition, FactKind, Origin
 from schemas.callback import Callback, CallbackKind
-from schemas.log import NewRecord, Record
-from schemas.settings import History as HistorySettings
+from schemas.log import Record
 from schemas.times import DAY, SECOND, from_iso
-from schemas.topics import CALLBACKS, Cleanup
-from sinks.history.columns import callback_table
-from sinks.history.rows import read_rows
-from sinks.history.sink import TOPICS, HistorySink
 from sinks.history.store import History
-from streams.transports.local.log import LocalLog
 
 START = from_iso("2026-11-23T00:00:00Z")
 NUMBERS = 2_000
@@ -119,60 +97,6 @@ def batches(records: list[Record]) -> Iterator[list[Record]]:
         yield records[start : start + BATCH]
 
 
-def measure_write(folder: Path, name: str, records: list[Record]) -> History:
-    """Records in memory to committed rows."""
-    history = History.open(folder / f"{name}.duckdb")
-    started = time.perf_counter()
-    for batch in batches(records):
-        history.write(batch)
-    taken = time.perf_counter() - started
-    print(f"{name}: {len(records):,} records to committed rows in {taken:.2f} s: {len(records) / taken:,.0f} a second")
-    return history
-
-
-async def measure_topic(folder: Path, records: list[Record]) -> None:
-    """Callbacks and the facts of their calls, from the embedded log's topics to committed rows."""
-    log = LocalLog.open(folder / "log")
-    history = History.open(folder / "topic.duckdb")
-    try:
-        for topic in TOPICS:
-            log.create_topic(topic, 4, Cleanup.DELETE, None)
-        for batch in batches(records):
-            await log.append([NewRecord(one.topic, one.key, one.value, one.partition) for one in batch])
-        sink, stop = HistorySink(log, history, HistorySettings(), CollectorRegistry()), asyncio.Event()
-        started = time.perf_counter()
-        task = asyncio.create_task(sink.run(stop))
-        await sink.caught_up()
-        taken = time.perf_counter() - started
-        stop.set()
-        await task
-    finally:
-        history.close()
-        log.close()
-    requests = sum(one.topic == CALLBACKS.name for one in records)
-    print(
-        f"topic to row: {requests:,} callbacks and {len(records) - requests:,} facts of their calls in {taken:.2f} s:"
-        f" {requests / taken:,.0f} callbacks a second"
-    )
-
-
-def measure_arrow(folder: Path, records: list[Record]) -> None:
-    """Ready Arrow columns of `callbacks` to committed rows."""
-    tables = [callback_table(read_rows(batch).callbacks) for batch in batches(records)]
-    history = History.open(folder / "arrow.duckdb")
-    cursor = history._connection.cursor()  # noqa: SLF001 - the insert alone, without the reading before it
-    started = time.perf_counter()
-    for table in tables:
-        cursor.register("batch", table)
-        cursor.execute("BEGIN")
-        cursor.execute("INSERT INTO callbacks BY NAME SELECT * FROM batch")
-        cursor.execute("COMMIT")
-    taken = time.perf_counter() - started
-    print(f"Arrow alone: {len(records):,} rows of callbacks in {taken:.2f} s: {len(records) / taken:,.0f} a second")
-    cursor.close()
-    history.close()
-
-
 def fill(history: History, calls: int) -> None:
     """Fill `ended_calls` by SQL: the question is how it is read."""
     history._connection.execute(  # noqa: SLF001 - filled past the public door, for time
@@ -190,66 +114,8 @@ def fill(history: History, calls: int) -> None:
     )
 
 
-def measure_query(folder: Path, calls: int, records: list[Record]) -> None:
-    """A day's ASR per number, first alone, then beside a writer at full speed."""
-    history = History.open(folder / "asr.duckdb")
-    fill(history, calls)
-    history._connection.execute("CHECKPOINT")  # noqa: SLF001 - as after a while
-    idle = [timed(history) for _ in range(5)]
-    stop, written = threading.Event(), [0]
-
-    def write() -> None:
-        for batch in batches(records):
-            if stop.is_set():
-                return
-            history.write(batch)
-            written[0] += len(batch)
-
-    writer = threading.Thread(target=write)
-    started = time.perf_counter()
-    writer.start()
-    busy = []
-    while writer.is_alive():
-        busy.append(timed(history))
-        time.sleep(0.5)
-    taken = time.perf_counter() - started
-    stop.set()
-    writer.join()
-    print(
-        f"ASR per number of a day, {calls:,} calls: {statistics.median(idle):.2f} s alone;"
-        f" {statistics.median(busy):.2f} s (worst {max(busy):.2f} s) while {written[0] / taken:,.0f} callbacks a second"
-        f" are written; file {(folder / 'asr.duckdb').stat().st_size / 1e6:,.0f} MB"
-    )
-    history.close()
-
-
 def timed(history: History) -> float:
     """Seconds of one such query."""
     started = time.perf_counter()
     assert history.query(ASR_OF_A_DAY, 100_000, 60).num_rows >= NUMBERS
     return time.perf_counter() - started
-
-
-def main() -> None:
-    """Run all and print one line each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--callbacks", type=int, default=300_000)
-    parser.add_argument("--calls", type=int, default=2_000_000)
-    parser.add_argument("--spacing", type=float, default=20.0, help="milliseconds of event time between calls")
-    chosen = parser.parse_args()
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
-    )
-    requests = list(callbacks(chosen.callbacks // 3, chosen.spacing))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        measure_write(folder, "callbacks", requests).close()
-        measure_arrow(folder, requests)
-        measure_write(folder, "facts", list(facts(chosen.callbacks // 2, chosen.spacing))).close()
-        of_calls = list(facts(chosen.callbacks // 3, chosen.spacing))
-        asyncio.run(measure_topic(folder, [*requests, *of_calls]))
-        measure_query(folder, chosen.calls, requests)
-
-
-if __name__ == "__main__":
-    main()
