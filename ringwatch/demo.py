@@ -23,6 +23,7 @@ from schemas.register import Register
 from schemas.settings import ConfigurationError, Settings, load_settings
 from schemas.times import to_iso
 from schemas.topics import ALERTS
+from sinks.history.ask import find_running
 from streams.detectors.opt_out import RULE as OPT_OUT
 from streams.ingest.replay_lines import append_lines
 from streams.ingest.simulator import SCENARIOS, Incident, Line, Simulation
@@ -50,7 +51,7 @@ def run_demo(config: Path | None, *, data: Path | None, http: str | None, seed: 
         0 if every injected incident was found, else 1.
 
     Raises:
-        ConfigurationError: the folder is somebody's data, or DEMO_SECONDS is no number.
+        ConfigurationError: the folder is somebody's data or in use, or DEMO_SECONDS is no number.
     """
     bound = _bound()
     folder = _fresh_folder(data)
@@ -76,6 +77,11 @@ def _bound() -> float | None:
 def _fresh_folder(data: Path | None) -> Path:
     folder = data or _FOLDER
     if folder.exists() and any(folder.iterdir()):
+        running = find_running(folder)
+        if running is not None:
+            raise ConfigurationError(
+                f"--data: {folder} is in use by the demo of process {running.pid}; end it, or name an empty folder"
+            )
         if not (folder / _MARK).exists():
             raise ConfigurationError(f"--data: {folder} holds something else than a demo; name an empty folder")
         shutil.rmtree(folder)

@@ -23,7 +23,10 @@ _PROXY_HEADERS = frozenset(
     {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "cf-ray", "x-original-host"}
 )
 
-_HOW_TO_ASK = "send Authorization: Bearer with the value of the setting api_token (RINGWATCH_API_TOKEN)"
+_HOW_TO_ASK = (
+    "send Authorization: Bearer with the value of the setting api_token (RINGWATCH_API_TOKEN); if none is set, set one "
+    "and start again"
+)
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -61,7 +61,7 @@ def spike_alert(settings: Settings, subject: Subject, run: SpikeRun, kind: Alert
         message = f"{whose} is back within its usual volume; the peak was {run.peak} calls in a bucket."
     else:
         minutes = settings.bucket_minutes
-        message = f"{whose} placed {run.peak} calls in {minutes} minutes{usual}; the limit is {run.limit}."
+        message = f"{whose} placed {run.peak} calls in {minutes} minutes{usual}; more than {run.limit} are too many."
     evidence: Evidence = {
         "calls": run.peak,
         "limit": run.limit,

@@ -69,6 +69,8 @@ async def _apply(
         for some in _batches(records, batch):
             await agents.log.append(some)
             await agents.idle()
+        # Without records there may still be what an earlier life of the program left.
+        await agents.idle()
         return {name: agents.table(name) for name, _ in STAGES}
 
 

@@ -25,7 +25,7 @@ def test_the_demo_finds_every_incident_and_ends_by_itself(start_child: Start, tm
 
 @pytest.mark.timeout(300)
 def test_without_a_bound_the_demo_keeps_running(start_child: Start, tmp_path: Path, wait_until: Any) -> None:
-    """Without DEMO_SECONDS everything keeps running until it is interrupted; a second demo takes the folder over."""
+    """Without DEMO_SECONDS everything keeps running until it is interrupted; a second demo is refused its folder."""
     data = tmp_path / "demo"
     data.mkdir()
     (data / ".ringwatch-demo").touch()
@@ -34,6 +34,10 @@ def test_without_a_bound_the_demo_keeps_running(start_child: Start, tmp_path: Pa
     address = child.wait_for_address(data)
     assert not (data / "left-over").exists()
     wait_until(lambda: _ready(address), "the demo to be ready")
+    second = start_child("demo", "--data", str(data), "--http", "127.0.0.1:0")
+    assert second.process.wait(60) == 2
+    assert f"in use by the demo of process {child.process.pid}" in second.said
+    assert (data / "log").exists()
     child.process.send_signal(2)
     assert child.process.wait(60) != 0
 
