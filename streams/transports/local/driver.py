@@ -287,28 +287,7 @@ class Producer(FaustProducer):
         transactional_id: str | None = None,  # noqa: ARG002 - Faust's signature
     ) -> Awaitable[RecordMetadata]:
         """Append one record; the returned future is done once it is on disk."""
-        return asyncio.ensure_future(self._send(topic, key, value, partition, timestamp, headers))
-
-    async def _send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,
-        headers: Any,
-    ) -> RecordMetadata:
-        pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
-        record = NewRecord(
-            topic=topic,
-            key=key,
-            value=value,
-            partition=partition,
-            timestamp=None if timestamp is None else round(timestamp * 1_000),
-            headers=tuple((name, content) for name, content in pairs),
-        )
-        [(where, offset)] = await self._log.append([record])
-        return RecordMetadata(topic, where, TP(topic, where), offset)
+        return asyncio.ensure_future(self.send_and_wait(topic, key, value, partition, timestamp, headers))
 
     async def send_and_wait(
         self,
@@ -322,7 +301,17 @@ class Producer(FaustProducer):
         transactional_id: str | None = None,  # noqa: ARG002 - Faust's signature
     ) -> RecordMetadata:
         """Append one record and wait until it is on disk."""
-        return await self._send(topic, key, value, partition, timestamp, headers)
+        pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+        record = NewRecord(
+            topic=topic,
+            key=key,
+            value=value,
+            partition=partition,
+            timestamp=None if timestamp is None else round(timestamp * 1_000),
+            headers=tuple((name, content) for name, content in pairs),
+        )
+        [(where, offset)] = await self._log.append([record])
+        return RecordMetadata(topic, where, TP(topic, where), offset)
 
     async def create_topic(self, topic: str, *_args: object, **_options: object) -> None:
         """Do nothing, or refuse; see `require_topic`."""
