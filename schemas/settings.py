@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,19 @@ def _check_secret(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("empty, and anybody could sign with that; write the secret, or leave the entry out")
     return secret
+
+
+_KAFKA = "kafka://"
+_LOCAL = "local://"
+
+
+def _check_broker(broker: str) -> str:
+    if broker.startswith(_KAFKA):
+        for address in broker.removeprefix(_KAFKA).split(","):
+            _check_address(address)
+    elif broker and not broker.startswith(_LOCAL):
+        raise ValueError("write local:///PATH or kafka://HOST:PORT,HOST:PORT, or leave it out")
+    return broker
 
 
 Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
@@ -120,6 +134,54 @@ class History(_Section):
     query_rows: int = Field(100_000, ge=1, description="Rows that a query over HTTP may return.")
 
 
+class SecurityProtocol(StrEnum):
+    """How Kafka is reached, in Kafka's own words."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
+
+
+class SaslMechanism(StrEnum):
+    """How a client proves who it is, in Kafka's own words."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
+class Kafka(_Section):
+    """How Apache Kafka is reached and used; without meaning for the embedded log."""
+
+    security_protocol: SecurityProtocol = Field(SecurityProtocol.PLAINTEXT, description="How the brokers are reached.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that may sign a broker's certificate; else the system's."
+    )
+    certificate_file: Path | None = Field(None, description="PEM file of the client's own certificate.")
+    key_file: Path | None = Field(None, description="PEM file of the client's private key.")
+    key_password: Secret | None = Field(None, description="Password of the private key.")
+    sasl_mechanism: SaslMechanism = Field(SaslMechanism.SCRAM_SHA_512, description="How the client proves who it is.")
+    sasl_username: str | None = Field(None, description="Name of the client.")
+    sasl_password: Secret | None = Field(None, description="Password of the client.")
+    replication_factor: int | None = Field(
+        None, ge=1, description="Copies of each partition; by default 3, or as many as there are brokers."
+    )
+    # Beyond the retries of a broker's restart, and within the 15 seconds that Twilio waits.
+    append_seconds: float = Field(
+        10.0, gt=0, le=14, description="How long a request waits for the brokers before it is answered 503, seconds."
+    )
+    buffer_bytes: int = Field(
+        33_554_432, ge=1_048_576, description="Bytes that may wait to be sent before requests are answered 503."
+    )
+    worker: str | None = Field(
+        None, description="Name of a worker that stays the same over its restarts; by default the host's name."
+    )
+    session_seconds: float = Field(
+        30.0, ge=6, le=300, description="Silence of a worker after which others take its partitions, seconds."
+    )
+
+
 class Settings(BaseSettings):
     """All of ringwatch's settings.
 
@@ -136,12 +198,22 @@ class Settings(BaseSettings):
     )
 
     data: Path = Field(Path("data"), description="Folder of the embedded log, the DuckDB file and everything else.")
-    broker: str = Field("", description="local:///PATH of the embedded log; empty is `log` in the data folder.")
+    broker: Annotated[str, AfterValidator(_check_broker)] = Field(
+        "",
+        description="local:///PATH of the embedded log, or kafka://HOST:PORT,HOST:PORT of Apache Kafka; "
+        "empty is `log` in the data folder.",
+    )
     http: Annotated[str, AfterValidator(_check_address)] = Field(
         "127.0.0.1:8080", description="HOST:PORT to listen on."
     )
-    # One process gains nothing from more, and one partition keeps all callbacks in one order.
-    partitions: int = Field(1, ge=1, le=256, description="Partitions of every topic; fixed once the log exists.")
+    # One process gains nothing from more than one, and one partition keeps all callbacks in one order. Twelve can be
+    # spread evenly over 1, 2, 3, 4, 6 or 12 workers.
+    partitions: int = Field(
+        default_factory=lambda known: 12 if str(known.get("broker", "")).startswith(_KAFKA) else 1,
+        ge=1,
+        le=256,
+        description="Partitions of every topic, fixed once the log exists; by default 1, on Kafka 12.",
+    )
     lateness_seconds: float = Field(120.0, ge=0, le=1_800, description="How late a fact may come and count, seconds.")
     public_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(
         None, description="The base URL that Twilio calls, e.g. https://hooks.example.com."
@@ -162,6 +234,7 @@ class Settings(BaseSettings):
     messaging: Messaging = Messaging()
     assembly: Assembly = Assembly()
     history: History = History()
+    kafka: Kafka = Kafka()
     rules: Rules = Rules()
 
     @classmethod
@@ -180,8 +253,18 @@ class Settings(BaseSettings):
     def log_path(self) -> Path:
         """The embedded log's file."""
         if self.broker:
-            return Path(self.broker.removeprefix("local://"))
+            return Path(self.broker.removeprefix(_LOCAL))
         return self.data / "log"
+
+    @property
+    def on_kafka(self) -> bool:
+        """Whether the log is Apache Kafka, and not the embedded one."""
+        return self.broker.startswith(_KAFKA)
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """HOST:PORT of each broker that was named."""
+        return self.broker.removeprefix(_KAFKA).split(",")
 
     @property
     def history_path(self) -> Path:
@@ -234,8 +317,6 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
         raise ConfigurationError(_explain(error)) from error
     except (SettingsError, ValueError) as error:
         raise ConfigurationError(_explain_source(error, source)) from error
-    if not settings.broker.startswith("local://") and settings.broker:
-        raise ConfigurationError(f"broker: {settings.broker!r} is not supported; write local:///PATH or leave it out")
     return settings
 
 
