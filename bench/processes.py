@@ -91,8 +91,11 @@ class Up(msgspec.Struct, frozen=True):
     def lags(self) -> tuple[float, float]:
         """Records that agents and history are behind, as `/metrics` says."""
         lines = httpx.get(f"{self.address}/metrics", headers=AUTHORISED).text.splitlines()
-        found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("ringwatch_") and "{" not in line)
-        return float(found["ringwatch_agents_lag_records"]), float(found["ringwatch_history_lag_records"])
+        values = [line.rsplit(" ", 1) for line in lines if line.startswith("ringwatch_")]
+        agents = [float(value) for name, value in values if name.startswith("ringwatch_agents_lag_records{")]
+        if not agents:
+            raise RuntimeError("the agents have no partitions yet")
+        return sum(agents), float(dict(values)["ringwatch_history_lag_records"])
 
 
 @contextmanager

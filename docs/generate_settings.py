@@ -106,6 +106,7 @@ _TITLES = {
     "messaging": "Opt-outs by message",
     "assembly": "From callbacks to calls",
     "history": "History",
+    "kafka": "Apache Kafka",
 }
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 import click
 import msgspec
 
-from ringwatch.up import read_register
+from ringwatch.register import read_register
 from schemas.log import LogUnavailableError
 from schemas.settings import ConfigurationError, Settings
 from sinks.history.ask import find_running

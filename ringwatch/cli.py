@@ -58,10 +58,65 @@ def cli() -> None:
 @click.option("--insecure", is_flag=True, help="Take unsigned callbacks; on loopback only.")
 def up(data: Path | None, config: Path | None, http: str | None, insecure: bool) -> None:
     """Run gateway, agents, history and feed in one process."""
-    from ringwatch.serve import serve
+    from ringwatch.up import serve_up
 
     _log_to_stderr()
-    _run(serve, _settings(config, data=data, http=http), insecure=insecure)
+    _run(serve_up, _settings(config, data=data, http=http), insecure=insecure)
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+@click.option("--insecure", is_flag=True, help="Take unsigned callbacks; on loopback only.")
+def gateway(data: Path | None, config: Path | None, http: str | None, insecure: bool) -> None:
+    """Take Twilio's requests into Kafka, in a process of its own."""
+    from ringwatch.gateway import serve_gateway
+
+    _log_to_stderr()
+    _run(serve_gateway, _settings(config, data=data, http=http), insecure=insecure)
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+@click.option("--partitions-report", is_flag=True, help="Say who works off which partition and how far, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def worker(data: Path | None, config: Path | None, http: str | None, partitions_report: bool, as_json: bool) -> None:
+    """Run the agents on Kafka; start as many as there is work for."""
+    settings = _settings(config, data=data, http=http)
+    if partitions_report:
+        from ringwatch.partitions import report_partitions
+
+        _run(report_partitions, settings, as_json=as_json)
+        return
+    if as_json:
+        raise Refused("--json: goes with --partitions-report; add it, or leave --json out")
+    from ringwatch.worker import serve_worker
+
+    _log_to_stderr()
+    _run(serve_worker, settings)
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+def history(data: Path | None, config: Path | None, http: str | None) -> None:
+    """Write the history from Kafka and answer SQL, in a process of its own."""
+    from ringwatch.history import serve_history
+
+    _log_to_stderr()
+    _run(serve_history, _settings(config, data=data, http=http))
+
+
+@cli.command()
+@_common
+@click.option("--http", help="HOST:PORT to listen on; default 127.0.0.1:8080.")
+def feed(data: Path | None, config: Path | None, http: str | None) -> None:
+    """Serve alerts, suppressions and windows from Kafka, in a process of its own."""
+    from ringwatch.feed import serve_feed
+
+    _log_to_stderr()
+    _run(serve_feed, _settings(config, data=data, http=http))
 
 
 @cli.command()
@@ -152,6 +207,29 @@ def check(data: Path | None, config: Path | None, http: str | None, as_json: boo
     _run(run_check, _settings(config, data=data, http=http), as_json=as_json)
 
 
+@cli.group()
+def topics() -> None:
+    """Make and check the log's topics."""
+
+
+@topics.command("create")
+@_common
+def topics_create(data: Path | None, config: Path | None) -> None:
+    """Make the topics that are missing, and mend the settings of the others."""
+    from ringwatch.topics import run_topics_create
+
+    _run(run_topics_create, _settings(config, data=data))
+
+
+@topics.command("check")
+@_common
+def topics_check(data: Path | None, config: Path | None) -> None:
+    """Say what is missing or not as it must be, and how to put it right."""
+    from ringwatch.topics import run_topics_check
+
+    _run(run_topics_check, _settings(config, data=data))
+
+
 def _run(command: Callable[..., int | None], *arguments: object, **options: object) -> None:
     """Run a command; its errors that a user can mend become one line each.
 
@@ -187,10 +265,10 @@ def _can_be_mended(error: Exception) -> bool:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("faust", "mode", "aiokafka", "uvicorn", "streams.transports"):
+    for noisy in ("faust", "mode", "aiokafka", "kafka", "uvicorn", "streams.agents", "streams.transports"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # Faust expects a broker's rebalance before the first assignment, and warns that it saw none.
-    logging.getLogger("faust.app.base").setLevel(logging.ERROR)
+    logging.getLogger("streams.agents.app").setLevel(logging.ERROR)
 
 
 def main() -> None:

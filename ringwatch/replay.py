@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ringwatch.up import read_register
+from ringwatch.register import read_register
 from schemas.alert import Alert
 from schemas.log import NewRecord
 from schemas.settings import ConfigurationError, Settings

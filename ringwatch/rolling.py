@@ -24,6 +24,7 @@ from streams.agents.campaigns import (
     number_key,
     read_number_state,
 )
+from streams.agents.owned_states import Epochs
 from streams.agents.subject import SubjectState
 from streams.detectors.answer_status import describe_campaign, describe_number
 from streams.windows.ring import Span
@@ -37,6 +38,9 @@ _SPANS = dict(zip(WINDOWS, (Span.FIVE_MINUTES, Span.HOUR, Span.DAY, Span.WEEK), 
 _RECORDS_A_FETCH = 1_000
 _WAIT_SECONDS = 0.5
 _PAUSE_SECONDS = 1.0
+# Kafka may compact away what a changelog ends with. An end that no record leads to is taken as reached after this long
+# without a record: longer than a slow broker's fetch.
+_SETTLE_SECONDS = 2.0
 
 _logger = logging.getLogger(__name__)
 
@@ -91,6 +95,7 @@ class Rolling:
         self._campaign_names = SortedKeys()
         self._newest = 0
         self._moved: set[str] = set()
+        self._epochs = Epochs()
         self._numbers_of: dict[str, SortedKeys] = {}
         self._last_read: tuple[bytes, CampaignState] | None = None
         self._ready = False
@@ -116,18 +121,25 @@ class Rolling:
                 ends[topic, partition] = end
                 positions.setdefault((topic, partition), 0)
         reader = await self._log.reader(dict(positions))
+        silent = 0.0
         try:
             while not stop.is_set():
                 records = await reader.fetch(_RECORDS_A_FETCH, _WAIT_SECONDS)
+                silent = 0.0 if records else silent + _WAIT_SECONDS
                 for record in records:
                     self._apply(record)
                     positions[record.topic, record.partition] = record.offset + 1
-                # A changelog's last record is never compacted away, so its end is always reached.
-                self._ready = self._ready or all(positions[place] >= end for place, end in ends.items())
+                self._ready = (
+                    self._ready
+                    or silent >= _SETTLE_SECONDS
+                    or all(positions[place] >= end for place, end in ends.items())
+                )
         finally:
             await reader.close()
 
     def _apply(self, record: Record) -> None:
+        if not self._epochs.holds(record):
+            return
         key, value = record.key or b"", record.value
         if record.topic == _NUMBERS:
             name = key.decode()

@@ -1,31 +1,60 @@
-"""The command `up`."""
+"""How the commands run that go on until they are stopped: `up`, `gateway`, `worker`, `history` and `feed`."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 
 import click
 import uvloop
 
-from ringwatch.up import Up, run_until_stopped
+from ringwatch.program import P, run_until_stopped
 from schemas.settings import Settings
 
 # A full collection holds every request up for 100 to 200 ms. Records and states form no cycles, so rare ones suffice.
 _COLLECTIONS = (50_000, 20, 50)
 
+# A fault of the program itself, as agents end the process by it too: a supervisor shall start it again.
+_FAULT = 70
 
-def serve(settings: Settings, *, insecure: bool) -> None:
-    """Run until stopped, and say where things are."""
 
-    def ready(up: Up) -> None:
+def serve(running: AbstractAsyncContextManager[P], words: Callable[[P], Iterable[str]]) -> int:
+    """Run until stopped, and say where things are.
+
+    Args:
+        running: starts everything, and stops it in order.
+        words: what to say once everything runs, one line each.
+
+    Returns:
+        The exit code.
+    """
+
+    def ready(program: P) -> None:
         _spare_requests()
-        _say(up, settings, insecure)
+        for line in words(program):
+            click.echo(line, err=True)
 
     try:
-        uvloop.run(run_until_stopped(settings, insecure=insecure, on_ready=ready))
+        died = uvloop.run(run_until_stopped(running, on_ready=ready))
     finally:
         # What stays frozen at the end is reported as leaked by libraries that look.
         gc.unfreeze()
+    return _FAULT if died else 0
+
+
+def about_callbacks(settings: Settings, *, insecure: bool) -> list[str]:
+    """What to know of the callbacks that are taken."""
+    if insecure:
+        return ["unsigned callbacks are taken: for trying out on this machine only"]
+    if not settings.accounts and not settings.shared_keys:
+        return [
+            (
+                "no account is configured, so every callback will get 403; "
+                'set RINGWATCH_ACCOUNTS=\'{"AC…": "auth token"}\' or see `ringwatch check`'
+            )
+        ]
+    return []
 
 
 def _spare_requests() -> None:
@@ -33,16 +62,3 @@ def _spare_requests() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECTIONS)
-
-
-def _say(up: Up, settings: Settings, insecure: bool) -> None:
-    click.echo(f"ringwatch listens on {up.address} (API: {up.address}/docs)", err=True)
-    click.echo(f"log: {settings.log_path}  history: {settings.history_path}", err=True)
-    if insecure:
-        click.echo("unsigned callbacks are taken: for trying out on this machine only", err=True)
-    elif not settings.accounts and not settings.shared_keys:
-        click.echo(
-            "no account is configured, so every callback will get 403; "
-            'set RINGWATCH_ACCOUNTS=\'{"AC…": "auth token"}\' or see `ringwatch check`',
-            err=True,
-        )

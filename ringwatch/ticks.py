@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Collection
 
 from schemas.callback import Callback, CallbackKind
 from schemas.log import Log, LogUnavailableError, NewRecord
@@ -20,12 +21,15 @@ _INTERVAL_SECONDS = 60.0
 _logger = logging.getLogger(__name__)
 
 
-async def tick_silent_partitions(log: Log, stop: asyncio.Event, interval: float = _INTERVAL_SECONDS) -> None:
-    """Append a tick to every partition of `callbacks` that nothing was appended to for an interval.
+async def tick_silent_partitions(
+    log: Log, stop: asyncio.Event, held: Callable[[], Collection[int]], interval: float = _INTERVAL_SECONDS
+) -> None:
+    """Append a tick to every held partition of `callbacks` that nothing was appended to for an interval.
 
     Args:
         log: the ticks go into it.
         stop: ends the work.
+        held: gives the partitions that the agents of this process hold now; others are ticked by those who hold them.
         interval: seconds of silence.
     """
     seen: dict[int, int] = {}
@@ -37,14 +41,14 @@ async def tick_silent_partitions(log: Log, stop: asyncio.Event, interval: float 
         else:
             return
         try:
-            seen = await _tick(log, seen)
+            seen = await _tick(log, seen, held())
         except LogUnavailableError as error:
             _logger.warning("no tick, the log is unavailable: %s", error)
 
 
-async def _tick(log: Log, seen: dict[int, int]) -> dict[int, int]:
+async def _tick(log: Log, seen: dict[int, int], held: Collection[int]) -> dict[int, int]:
     ends = dict(await log.ends(CALLBACKS.name))
-    silent = [partition for partition, end in ends.items() if end and seen.get(partition) == end]
+    silent = [partition for partition in held if ends[partition] and seen.get(partition) == ends[partition]]
     if silent:
         now = time.time_ns() // 1_000_000
         tick = Callback(

@@ -81,7 +81,7 @@ class FactKind(StrEnum):
     REVISED = "revised"
 
 
-class Contribution(msgspec.Struct, frozen=True, array_like=True):
+class Contribution(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What one call adds to rolling counts: an attempt when it was placed, an outcome when it ended.
 
     Attributes:
@@ -99,7 +99,7 @@ class Contribution(msgspec.Struct, frozen=True, array_like=True):
     ring_seconds: int | None = None
 
 
-class Origin(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Origin(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
     """The callback a fact was made from: its partition and offset in `callbacks`, and the fact's place among its own.
 
     Facts of one partition carry ascending origins; one that does not ascend has been seen before.

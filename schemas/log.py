@@ -12,7 +12,7 @@ Positions = dict[tuple[str, int], int]
 """The next offset to read, by topic and partition."""
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as it lies in the log; `timestamp` in milliseconds since the epoch."""
 
     topic: str
@@ -24,7 +24,7 @@ class Record(msgspec.Struct, frozen=True):
     headers: Headers = ()
 
 
-class NewRecord(msgspec.Struct, frozen=True):
+class NewRecord(msgspec.Struct, frozen=True, gc=False):
     """One record to append; without a partition, the key's hash chooses; without a timestamp, the log's clock."""
 
     topic: str

@@ -7,10 +7,10 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,9 @@ class ConfigurationError(Exception):
     """A setting or register that can't be used; the text names the key or line and says what to write."""
 
 
+_LAST_PORT = 65_535
+
+
 def _check_base_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
@@ -38,7 +41,7 @@ def _check_base_url(url: str) -> str:
 
 def _check_address(address: str) -> str:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - the largest port
+    if not host or not port.isdigit() or int(port) > _LAST_PORT:
         raise ValueError("write HOST:PORT, e.g. 127.0.0.1:8080")
     return address
 
@@ -56,7 +59,9 @@ _LOCAL = "local://"
 def _check_broker(broker: str) -> str:
     if broker.startswith(_KAFKA):
         for address in broker.removeprefix(_KAFKA).split(","):
-            _check_address(address)
+            host, _, port = address.rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) <= _LAST_PORT:
+                raise ValueError("write kafka://HOST:PORT,HOST:PORT, e.g. kafka://127.0.0.1:9092")
     elif broker and not broker.startswith(_LOCAL):
         raise ValueError("write local:///PATH or kafka://HOST:PORT,HOST:PORT, or leave it out")
     return broker
@@ -180,6 +185,39 @@ class Kafka(_Section):
     session_seconds: float = Field(
         30.0, ge=6, le=300, description="Silence of a worker after which others take its partitions, seconds."
     )
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security_protocol in {SecurityProtocol.SSL, SecurityProtocol.SASL_SSL}
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether the client gives its name and password."""
+        return self.security_protocol in {SecurityProtocol.SASL_PLAINTEXT, SecurityProtocol.SASL_SSL}
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Refuse what is missing, and what would be without effect: a forgotten protocol must not go unnoticed."""
+        protocol = self.security_protocol.value
+        for key in ("sasl_username", "sasl_password"):
+            if self.uses_sasl and not getattr(self, key):
+                raise ValueError(f"{key}: missing; security_protocol {protocol} needs it")
+            if not self.uses_sasl and getattr(self, key):
+                raise ValueError(f"{key}: security_protocol {protocol} does not use it; write SASL_SSL")
+        for key in ("ca_file", "certificate_file", "key_file"):
+            path: Path | None = getattr(self, key)
+            if path is None:
+                continue
+            if not self.uses_tls:
+                raise ValueError(f"{key}: security_protocol {protocol} does not use it; write SSL or SASL_SSL")
+            if not path.is_file():
+                raise ValueError(f"{key}: {path} is no file; name a PEM file that is there")
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("certificate_file: missing; key_file is the key of a certificate")
+        if self.key_password is not None and self.certificate_file is None:
+            raise ValueError("certificate_file: missing; key_password is of the key of a certificate")
+        return self
 
 
 class Settings(BaseSettings):
@@ -334,11 +372,13 @@ def _refuse_unknown_variables() -> None:
 
 
 # What somebody wrote there is a secret, also where it is of the wrong kind.
-_SECRETS = frozenset({"accounts", "shared_keys", "api_token"})
+_SECRETS = frozenset({"accounts", "shared_keys", "api_token", "key_password", "sasl_password"})
 
 
 def _explain(error: ValidationError) -> str:
-    return "\n".join(_explain_one(problem) for problem in error.errors())
+    # A default that is made from another setting can't be made where that one is wrong; it has its own line.
+    problems = (problem for problem in error.errors() if problem["type"] != "default_factory_not_called")
+    return "\n".join(_explain_one(problem) for problem in problems)
 
 
 def _explain_one(problem: ErrorDetails) -> str:
@@ -348,7 +388,7 @@ def _explain_one(problem: ErrorDetails) -> str:
         return f"{key}: no such setting; docs/settings.md lists them all"
     given = problem["input"]
     hint = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "missing" or isinstance(given, dict) or (where[:1] and where[0] in _SECRETS):
+    if problem["type"] == "missing" or isinstance(given, dict) or not _SECRETS.isdisjoint(where):
         return f"{key}: {hint}"
     return f"{key}: {hint} (got {given!r})"
 

@@ -1,5 +1,8 @@
 """Bytes of ringwatch's own topics: JSON, one record a message, each with its version.
 
+Records are made and dropped by the hundred thousand and can't refer to themselves, so they are kept from Python's cyclic
+garbage collector, which would else visit them again and again; reference counts free them.
+
 A record carries `v`, the version of its shape. A field may be added with a default without a new version; anything
 else raises `VERSION` of the record and adds a reader for the bytes of yesterday.
 """
@@ -17,7 +20,7 @@ class UnreadableRecordError(ValueError):
     """Bytes that are no record of the expected kind, with the reason."""
 
 
-class Versioned(msgspec.Struct, frozen=True, kw_only=True):
+class Versioned(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A record that knows its version, writes itself and reads the bytes of every version so far."""
 
     VERSION: ClassVar[int] = 1

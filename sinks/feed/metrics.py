@@ -13,19 +13,35 @@ from sinks.feed.events import FEED_TOPICS
 from sinks.feed.stream import Streams
 
 
+class RefusedCollector(Collector):
+    """Reads the counts of refused requests whenever somebody asks for metrics.
+
+    Args:
+        refused: requests refused, by cause.
+    """
+
+    def __init__(self, refused: Counter[str]) -> None:
+        self._refused = refused
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the counter as it stands."""
+        refused = CounterMetricFamily("ringwatch_feed_refused", "Requests refused, by cause.", labels=["cause"])
+        for cause, count in self._refused.items():
+            refused.add_metric([cause], count)
+        yield refused
+
+
 class FeedCollector(Collector):
     """Reads the feed's counters whenever somebody asks for metrics.
 
     Args:
         board: counts records.
         streams: counts open streams.
-        refused: requests refused, by cause.
     """
 
-    def __init__(self, board: Board, streams: Streams, refused: Counter[str]) -> None:
+    def __init__(self, board: Board, streams: Streams) -> None:
         self._board = board
         self._streams = streams
-        self._refused = refused
 
     def collect(self) -> Iterator[Metric]:
         """Give each metric as it stands."""
@@ -36,10 +52,7 @@ class FeedCollector(Collector):
         for topic in FEED_TOPICS:
             records.add_metric([topic], self._board.records[topic])
             unreadable.add_metric([topic], self._board.unreadable[topic])
-        refused = CounterMetricFamily("ringwatch_feed_refused", "Requests refused, by cause.", labels=["cause"])
-        for cause, count in self._refused.items():
-            refused.add_metric([cause], count)
-        yield from (records, unreadable, refused)
+        yield from (records, unreadable)
         yield CounterMetricFamily(
             "ringwatch_feed_log_retries", "Times the feed could not read the log.", value=self._board.retries
         )

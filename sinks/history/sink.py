@@ -49,6 +49,7 @@ class HistorySink:
         self._written: Positions = {}
         self._silent_since: float | None = None
         self._silent_ends: Positions = {}
+        self._trouble = "not writing yet"
         self._rows = Counter("ringwatch_history_rows", "Rows written, by table.", ["table"], registry=registry)
         self._skipped = Counter(
             "ringwatch_history_skipped_records", "Records that the history had already.", registry=registry
@@ -60,7 +61,14 @@ class HistorySink:
             "ringwatch_history_retries", "Attempts that failed and were made again.", registry=registry
         )
         self._lag = Gauge("ringwatch_history_lag_records", "Records in the log, not yet written.", registry=registry)
+        self._letters = Gauge(
+            "ringwatch_dead_letters_records", "Dead letters written to the log so far.", registry=registry
+        )
         self._seconds = Counter("ringwatch_history_write_seconds", "Seconds spent writing.", registry=registry)
+
+    def readiness(self) -> bool | str:
+        """True while records are written as they come, else why not."""
+        return self._trouble or True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until told to stop; then what was read is written, and no more is read.
@@ -75,6 +83,8 @@ class HistorySink:
             except _RETRIED as error:
                 retry = await self._wait(stop, retry, error)
                 continue
+            if retry == _FIRST_RETRY_SECONDS:
+                self._trouble = ""
             try:
                 while not stop.is_set():
                     batch = await self._collect(reader, stop)
@@ -82,6 +92,7 @@ class HistorySink:
                         await self._write(batch)
                     retry = _FIRST_RETRY_SECONDS
                     await self._measure(silent=not batch)
+                    self._trouble = ""
             except _RETRIED as error:
                 # The next turn asks the file where to read on: what was read and not written is read again.
                 retry = await self._wait(stop, retry, error)
@@ -134,6 +145,7 @@ class HistorySink:
             for lane, end in self._silent_ends.items():
                 self._written[lane] = max(end, self._written.get(lane, 0))
         self._lag.set(sum(max(0, end - self._written.get(lane, 0)) for lane, end in ends.items()))
+        self._letters.set(sum(end for (topic, _), end in ends.items() if topic == DEADLETTERS.name))
 
     async def _ends(self) -> Positions:
         return {(topic, partition): end for topic in TOPICS for partition, end in (await self._log.ends(topic)).items()}
@@ -141,6 +153,7 @@ class HistorySink:
     async def _wait(self, stop: asyncio.Event, seconds: float, error: Exception) -> float:
         """Wait before the next attempt and return how long to wait after that."""
         self._retries.inc()
+        self._trouble = "nothing can be written, trying again; the program's log says why"
         logger.error("history: %s; trying again in %.1f s", error, seconds)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)

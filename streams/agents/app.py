@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import time
 from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NoReturn
 
 import faust
 from faust.types import TP
 
+from schemas.log import Log
 from schemas.settings import Settings
-from schemas.topics import Topic
+from schemas.topics import CALLBACKS, Topic
 from streams.agents.accounts import accounts_stage
 from streams.agents.assemble import AssembleStage
 from streams.agents.campaigns import CampaignsStage
 from streams.agents.contacts import ContactsStage
 from streams.agents.effects import StoppedError, emit_then_keep_state
+from streams.agents.event_times import time_told_by
 from streams.agents.numbers import numbers_stage
 from streams.agents.stage import Stage, process_all
+from streams.agents.state_table import StateTable
+from streams.transports.kafka.driver import Transport as KafkaTransport
 from streams.transports.slices import Slice, SlicedTopic
 
 APP_ID: Final = "ringwatch"
+
+# Ten chances to be heard before a worker is taken for dead.
+_HEARTBEATS_A_SESSION: Final = 10
+# What a restart repeats as no-ops: a second of it.
+_COMMIT_SECONDS: Final = 1.0
+_RECORDS_A_FETCH: Final = 2_000
+# A fetch gives a partition's records up to this size, or one record that is larger.
+_BYTES_A_FETCH: Final = 2_097_152
+# States of a slice go in few requests; topics take up to 8 MiB.
+_BYTES_A_BATCH: Final = 1_000_000
 
 _logger = logging.getLogger(__name__)
 
@@ -45,23 +62,42 @@ def changelog_of(stage: str) -> str:
 CHANGELOGS: Final[tuple[str, ...]] = tuple(changelog_of(name) for name, _ in STAGES)
 
 
-def create_app(settings: Settings, broker: str) -> faust.App:
+class RingwatchApp(faust.App):
+    """A Faust app that ends its process when it can't go on, so that whoever supervises it starts it anew.
+
+    Faust would stay up without working.
+    """
+
+    async def crash(self, reason: BaseException) -> None:
+        """End the process; nothing that was not applied has been acknowledged."""
+        if self.should_stop:
+            await super().crash(reason)
+            return
+        _logger.critical("the agents can't go on; ending the process", exc_info=reason)
+        _end()
+
+
+def create_app(settings: Settings, broker: str, log: Log) -> faust.App:
     """Make the app with all agents.
 
     Args:
-        settings: rules, lateness, partitions.
-        broker: the URL of the log; its topics and changelogs exist.
+        settings: rules, lateness, partitions, how Kafka is reached.
+        broker: the URL of the embedded log, or of Kafka; its topics and changelogs exist.
+        log: the same log; the states are read from it.
     """
-    app = faust.App(
+    app = RingwatchApp(
         APP_ID,
-        broker=broker,
+        broker=[f"kafka://{server}" for server in settings.bootstrap_servers] if settings.on_kafka else broker,
         store="memory://",
         datadir=str(settings.data / "faust"),
         Topic=SlicedTopic,
+        Table=StateTable,
         topic_partitions=settings.partitions,
         topic_allow_declare=False,
         topic_disable_leader=True,
         table_standby_replicas=0,
+        # Tables read their changelogs themselves and tell Faust of no offset that it could check.
+        recovery_consistency_check=False,
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
@@ -71,32 +107,52 @@ def create_app(settings: Settings, broker: str) -> faust.App:
         # Faust would warn of partitions that are merely quiet.
         stream_processing_timeout=3_600.0,
         broker_commit_livelock_soft_timeout=3_600.0,
+        **(_kafka_options(settings) if settings.on_kafka else {}),
     )
+    transport: Any = KafkaTransport(app.conf.broker, app) if settings.on_kafka else app.transport
+    transport.aligned = (CALLBACKS.name, time_told_by)
+    app.transport = transport
     for name, factory in STAGES:
-        _attach(app, name, factory, settings)
+        _attach(app, name, factory, settings, log)
     return app
 
 
-def _attach(app: faust.App, name: str, factory: StageFactory, settings: Settings) -> None:
-    table = app.Table(
+def _kafka_options(settings: Settings) -> dict[str, Any]:
+    from streams.transports.kafka.connection import faust_credentials
+
+    kafka = settings.kafka
+    return {
+        "broker_credentials": faust_credentials(settings),
+        # A worker that comes back under its name within the session gets its partitions back and nothing else moves.
+        "consumer_group_instance_id": kafka.worker or socket.gethostname(),
+        "broker_session_timeout": kafka.session_seconds,
+        "broker_heartbeat_interval": kafka.session_seconds / _HEARTBEATS_A_SESSION,
+        "broker_commit_interval": _COMMIT_SECONDS,
+        "broker_max_poll_records": _RECORDS_A_FETCH,
+        "consumer_max_fetch_size": _BYTES_A_FETCH,
+        "producer_max_batch_size": _BYTES_A_BATCH,
+        "producer_compression_type": "lz4",
+    }
+
+
+def _attach(app: faust.App, name: str, factory: StageFactory, settings: Settings, log: Log) -> None:
+    made: Any = app.Table(
         name,
         partitions=settings.partitions,
         # Faust takes a table's serializers from these types; a schema of raw bytes is overruled by JSON.
         key_type=bytes,
         value_type=bytes,
-        # Faust applies a changelog in batches of this many records; the default of 1000 is fine in memory.
-        recovery_buffer_size=1_000,
     )
-    stage = factory(settings, table.data)
-    for source in stage.sources:
-        _add_agent(app, stage, source)
+    table: StateTable = made
+    table.attach(log, lambda data: factory(settings, data))
+    for source in factory(settings, {}).sources:
+        _add_agent(app, table, source)
 
 
-def _add_agent(app: faust.App, stage: Stage, source: Topic) -> None:
+def _add_agent(app: faust.App, table: StateTable, source: Topic) -> None:
     # The transports' own consumer and producer know more than Faust's interfaces say.
     transport: Any = app
     topic = app.topic(source.name, value_type=bytes, value_serializer="raw", key_serializer="raw")
-    changelog = changelog_of(stage.name)
 
     async def run(stream: Any) -> None:
         # An agent that raises loses the messages it holds, so this body ends the process instead: unacknowledged,
@@ -104,20 +160,34 @@ def _add_agent(app: faust.App, stage: Stage, source: Topic) -> None:
         try:
             async for event in stream.noack().events():
                 slice_: Slice = event.value
-                effects = process_all(stage, slice_.records)
+                partition = slice_.records[0].partition
+                started = time.perf_counter()
+                effects = process_all(table.stage(partition), slice_.records)
+                worked = time.perf_counter() - started
                 try:
-                    await emit_then_keep_state(effects, changelog, transport.producer.publish, lambda: app.should_stop)
+                    await emit_then_keep_state(
+                        effects,
+                        transport.producer.publish,
+                        partial(table.states.keep, partition),
+                        lambda: app.should_stop,
+                    )
                 except StoppedError:
                     # Not applied, so not committed: the slice comes again. Acknowledging only lets Faust end.
                     await stream.ack(event)
                     return
-                transport.consumer.applied(TP(source.name, slice_.records[0].partition), slice_.next_offset)
+                transport.consumer.applied(
+                    TP(source.name, partition), slice_.next_offset, records=len(slice_.records), seconds=worked
+                )
                 await stream.ack(event)
         except Exception:
             _logger.critical(
-                "the agent of %s can't go on; ending the process unacknowledged", stage.name, exc_info=True
+                "the agent of %s can't go on; ending the process unacknowledged", table.name, exc_info=True
             )
-            logging.shutdown()
-            os._exit(70)
+            _end()
 
-    app.agent(topic, name=f"{stage.name}-{source.name}")(run)
+    app.agent(topic, name=f"{table.name}-{source.name}")(run)
+
+
+def _end() -> NoReturn:
+    logging.shutdown()
+    os._exit(70)

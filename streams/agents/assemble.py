@@ -19,6 +19,7 @@ from schemas.log import NewRecord, Record
 from schemas.settings import Assembly
 from schemas.times import HOUR, MINUTE
 from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
+from schemas.wire import UnreadableRecordError
 from streams.agents.call import Known, Reading, campaign_of, event_time, merge, read
 from streams.agents.stage import Effects, StateChange, States, apply_each
 from streams.windows.packing import pack, unpack
@@ -30,7 +31,7 @@ _CALL_KEY: Final = b"c"
 _LONGEST_CALL: Final = 24 * HOUR
 
 
-class CallState(msgspec.Struct, array_like=True):
+class CallState(msgspec.Struct, gc=False, array_like=True):
     """What is kept of a call between its callbacks.
 
     Attributes:
@@ -59,11 +60,27 @@ class PartitionState(msgspec.Struct, array_like=True):
     watermark: int = 0
 
 
+class _Skimmed(Callback, frozen=True, kw_only=True):
+    """A callback whose parameters stay JSON: decoding some thirty of them costs more than all that assembly does."""
+
+    params: msgspec.Raw  # type: ignore[assignment]  # read by nobody but `_moves_the_watermark`
+
+
+_params_decoder = msgspec.json.Decoder(dict[str, object])
 _call_decoder = msgspec.msgpack.Decoder(CallState)
 _partition_decoder = msgspec.msgpack.Decoder(PartitionState)
 
 
-def _moves_the_watermark(callback: Callback) -> bool:
+def _skim(data: bytes) -> _Skimmed:
+    try:
+        return _Skimmed.decode(data)
+    except UnreadableRecordError:
+        # The reason goes to the dead letters, in the name of the record that it should have been.
+        Callback.decode(data)
+        raise
+
+
+def _moves_the_watermark(callback: _Skimmed) -> bool:
     """Whether a callback tells how late it is.
 
     Ticks do, and status callbacks: by Twilio's time, or by their receipt where they carry none. One whose time could
@@ -71,7 +88,7 @@ def _moves_the_watermark(callback: Callback) -> bool:
     """
     if callback.kind is not CallbackKind.STATUS:
         return callback.kind is CallbackKind.TICK
-    return callback.happened_at is not None or "Timestamp" not in callback.params
+    return callback.happened_at is not None or "Timestamp" not in _params_decoder.decode(callback.params)
 
 
 def _read_call(packed: bytes) -> CallState:
@@ -136,7 +153,7 @@ class AssembleStage:
         if record.offset <= position.applied:
             return []
         self._emissions = []
-        callback = Callback.decode(record.value or b"")
+        callback = _skim(record.value or b"")
         if _moves_the_watermark(callback):
             position.watermark = max(position.watermark, event_time(callback))
         index = self._close_silent(record, position.watermark, deadlines)
@@ -237,15 +254,18 @@ class AssembleStage:
         known = state.known
         if known.first_at is None or known.number is None:
             return origin.index
+        told = state.told
+        if told is not None and known.terminal is None and known.closed_at is None:
+            # A call that goes on has its attempt to tell of, and most of its callbacks leave that as it is.
+            if told.contribution.attempted_at == known.first_at:
+                return origin.index
         reading = read(known)
         if state.counted is None:
             state.counted = self._counts(known)
-        told = state.told
         index = origin.index
         if told is None:
-            placed = Contribution(attempted_at=known.first_at)
-            self._emit(call_sid, state, FactKind.PLACED, origin, None, _as_placed(reading, placed), timestamp)
-            told = _as_placed(reading, placed)
+            told = _as_placed(reading, Contribution(attempted_at=known.first_at))
+            self._emit(call_sid, state, FactKind.PLACED, origin, None, told, timestamp)
             index += 1
         has_ended = reading.contribution.disposition is not None
         if has_ended and not state.ended:

@@ -29,7 +29,7 @@ _STATUS_RANK = 1
 _SUMMARY_RANK = 0
 
 
-class Terminal(msgspec.Struct, frozen=True, array_like=True):
+class Terminal(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How and when a call ended, by one callback.
 
     Attributes:
@@ -48,7 +48,7 @@ class Terminal(msgspec.Struct, frozen=True, array_like=True):
     sip_code: int | None
 
 
-class Verdict(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
     """Who answered, by one callback; a definite word beats "unknown", the latest received beats the earlier."""
 
     definite: bool
@@ -56,7 +56,7 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True, order=True):
     answered_by: str
 
 
-class Known(msgspec.Struct, array_like=True):
+class Known(msgspec.Struct, gc=False, array_like=True):
     """What is known of a call, merged from its callbacks.
 
     Attributes:
@@ -83,7 +83,7 @@ class Known(msgspec.Struct, array_like=True):
     closed_at: int | None = None
 
 
-class Reading(msgspec.Struct, frozen=True, array_like=True):
+class Reading(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A call as it reads now; the fields are those of `schemas.call.CallFact`."""
 
     contribution: Contribution

@@ -12,10 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from schemas.log import LogUnavailableError, NewRecord
-from streams.agents.stage import Effects
+from streams.agents.stage import Effects, StateChange
 
-Publish = Callable[[Sequence[NewRecord]], Awaitable[None]]
-"""Appends records in order and returns once all are durable, or raises LogUnavailableError."""
+Publish = Callable[[Sequence[NewRecord]], Awaitable[object]]
+Keep = Callable[[Sequence[StateChange]], Awaitable[None]]
+Persist = Callable[[], Awaitable[object]]
+"""Makes something durable, or raises LogUnavailableError."""
 
 # How soon a stop is noticed while the log is away.
 _GLANCE_SECONDS = 0.2
@@ -30,42 +32,34 @@ class StoppedError(Exception):
     """A stop was asked for while the log could not take the effects; the source must stay unacknowledged."""
 
 
-def _never() -> bool:
-    return False
-
-
-async def emit_then_keep_state(
-    effects: Effects, changelog: str, publish: Publish, stopping: Callable[[], bool] = _never
-) -> None:
-    """Publish emissions, then state; the caller acknowledges the source only after this returned.
+async def emit_then_keep_state(effects: Effects, publish: Publish, keep: Keep, stopping: Callable[[], bool]) -> None:
+    """Publish emissions, then keep the state; the caller acknowledges the source only after this returned.
 
     Args:
         effects: of one slice.
-        changelog: the topic of the stage's state.
-        publish: appends to the log.
+        publish: appends emissions to the log in order; returns once all are durable.
+        keep: writes changed states to the changelog; returns once all are durable.
         stopping: whether the program is asked to end, which is when an unavailable log is no longer waited for.
 
     Raises:
         StoppedError: the program ends before the log could take all.
     """
-    await _persist(effects.emissions, publish, stopping)
-    await _persist(
-        [
-            NewRecord(topic=changelog, key=change.key, value=change.value, partition=change.partition)
-            for change in effects.changes
-        ],
-        publish,
-        stopping,
-    )
+    if effects.emissions:
+        await persist(lambda: publish(effects.emissions), stopping)
+    if effects.changes:
+        await persist(lambda: keep(effects.changes), stopping)
 
 
-async def _persist(records: Sequence[NewRecord], publish: Publish, stopping: Callable[[], bool]) -> None:
-    if not records:
-        return
+async def persist(attempt: Persist, stopping: Callable[[], bool]) -> None:
+    """Try until the log takes it.
+
+    Raises:
+        StoppedError: the program ends before that.
+    """
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
-            await publish(records)
+            await attempt()
         except LogUnavailableError as error:
             _logger.warning("the log is unavailable, trying again in %.1f s: %s", pause, error)
             await _pause(pause, stopping)

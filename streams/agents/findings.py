@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.alert import Alert
 from schemas.log import NewRecord
@@ -11,13 +11,17 @@ from schemas.topics import ALERTS, SUPPRESSIONS
 from streams.detectors.finding import Finding, Lifted
 
 
-def as_records(findings: Iterable[Finding], timestamp: int) -> Iterator[NewRecord]:
+def as_records(findings: Sequence[Finding], timestamp: int) -> Iterable[NewRecord]:
     """Write findings; a lifted suppression becomes a tombstone.
 
     Args:
         findings: of one fact or opt-out.
         timestamp: of the record that caused them, in milliseconds since the epoch.
     """
+    return _written(findings, timestamp) if findings else ()
+
+
+def _written(findings: Sequence[Finding], timestamp: int) -> Iterator[NewRecord]:
     for finding in findings:
         if isinstance(finding, Alert):
             yield NewRecord(ALERTS.name, finding.alert_id.encode(), finding.encode(), timestamp=timestamp)

@@ -22,7 +22,7 @@ from streams.windows.packing import UnreadableStateError
 _CACHED_STATES = 5_000
 
 
-class StateChange(msgspec.Struct, frozen=True):
+class StateChange(msgspec.Struct, frozen=True, gc=False):
     """One key's new state; None removes it. `partition` is that of the source, and of the changelog."""
 
     partition: int
@@ -59,6 +59,10 @@ class Stage(Protocol):
     def forget(self) -> None:
         """Drop what was derived from the table's data, which is about to be restored or taken away."""
         ...
+
+
+StageOf = Callable[[MutableMapping[bytes, bytes]], Stage]
+"""Makes a stage over the states of one partition."""
 
 
 class PoisonError(Exception):
@@ -169,7 +173,6 @@ class States(Generic[S]):
         """The state of a key, if there is one; to be passed to `touch` before it is changed."""
         found = self._cache.get(key)
         if found is not None:
-            self._cache.move_to_end(key)
             return found
         if key in self._removed:
             return None
@@ -210,6 +213,8 @@ class States(Generic[S]):
         changes = []
         for key in self._touched:
             packed = self._encode(self._cache[key])
+            # What was touched last is dropped last; here, as most keys are touched many times a slice.
+            self._cache.move_to_end(key)
             self._data[key] = packed
             changes.append(StateChange(partition, key, packed))
         gone = [key for key in self._removed if self._data.pop(key, None) is not None]

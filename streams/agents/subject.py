@@ -91,7 +91,7 @@ class SubjectState:
         self.campaigns = [*(known for known in before if known != campaign), campaign][-_CAMPAIGNS_KEPT:]
         subject = self.spike.subject
         own = _rule_of(self._rule, subject, self.campaigns)
-        if own != self.spike.settings:
+        if own is not self.spike.settings and own != self.spike.settings:
             self.spike = VolumeSpike.from_bytes(self.spike.to_bytes(), own, subject, self.counts.lateness)
 
     def to_bytes(self) -> bytes:

@@ -1,13 +1,12 @@
 """Slices: one Faust message for a fetched run of records of one partition.
 
 Faust spends about 0.2 ms on a message whatever the agent does with it. A message that carries a whole run brings that
-to a few microseconds a record. Only ringwatch's own topics are sliced; changelogs come message by message, as Faust's
-table recovery wants them.
+to a few microseconds a record. Only ringwatch's own topics are sliced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import faust
@@ -21,6 +20,12 @@ SLICED_TOPICS: Final = frozenset(topic.name for topic in TOPICS)
 
 # At some 40 microseconds a record the longest slice takes 20 ms, so that a gateway on the same loop keeps answering.
 RECORDS_A_SLICE: Final = 500
+# A callback with all its parameters takes a kilobyte or two; one of 64 kB must not come five hundred at a time.
+BYTES_A_SLICE: Final = 2_000_000
+# A rebalance waits until the slices in work are done, one in each agent. So a slice shall take this long at most.
+SECONDS_A_SLICE: Final = 0.1
+# However slow, a slice holds this many records, or the cost of a slice would be what is paid.
+_FEWEST_RECORDS: Final = 10
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -32,6 +37,40 @@ class Slice(msgspec.Struct, frozen=True):
     def next_offset(self) -> int:
         """The offset to go on from once the slice has been applied."""
         return self.records[-1].offset + 1
+
+
+class SliceLimits:
+    """How long the slices of a topic may be, in records, bytes, and the time that an agent takes for them.
+
+    >>> limits = SliceLimits()
+    >>> limits.note(500, 1.0)
+    >>> limits.records
+    50
+    """
+
+    __slots__ = ("records",)
+
+    def __init__(self) -> None:
+        self.records = RECORDS_A_SLICE
+
+    def note(self, records: int, seconds: float) -> None:
+        """Learn from a slice of so many records that took so long: shorten at once, lengthen step by step."""
+        if seconds > SECONDS_A_SLICE:
+            self.records = max(_FEWEST_RECORDS, min(self.records, round(records * SECONDS_A_SLICE / seconds)))
+        elif records >= self.records and self.records < RECORDS_A_SLICE and seconds < SECONDS_A_SLICE / 2:
+            self.records = min(RECORDS_A_SLICE, 2 * self.records)
+
+    def cut(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """Cut records of one partition into slices."""
+        start = size = 0
+        for place, record in enumerate(records):
+            length = len(record.value or b"")
+            if place > start and (place - start >= self.records or size + length > BYTES_A_SLICE):
+                yield records[start:place]
+                start, size = place, 0
+            size += length
+        if start < len(records):
+            yield records[start:]
 
 
 class SlicedTopic(faust.Topic):

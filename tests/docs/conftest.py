@@ -106,6 +106,9 @@ def run() -> Run:
     return call
 
 
+_AGENTS_LAG = re.compile(r"^ringwatch_agents_lag_records\{.*\} (\S+)$", re.MULTILINE)
+
+
 class Told(NamedTuple):
     """A folder in which ringwatch has run, and what it said of itself meanwhile.
 
@@ -138,7 +141,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Told:
             with httpx.Client(base_url=address, trust_env=False) as client:
                 _send(client, (folder / "calls.ndjson").read_bytes().splitlines())
                 _wait(lambda: "ringwatch_history_lag_records 0.0" in client.get("/metrics").text)
-                _wait(lambda: "ringwatch_agents_lag_records 0.0" in client.get("/metrics").text)
+                _wait(lambda: set(_AGENTS_LAG.findall(client.get("/metrics").text)) == {"0.0"})
                 _wait(lambda: "ringwatch_history_lag_records 0.0" in client.get("/metrics").text)
                 metrics = client.get("/metrics").text
             answered = run("sql", "--format", "csv", "select count(*) as calls from calls", cwd=folder)

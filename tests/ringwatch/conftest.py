@@ -21,7 +21,7 @@ from schemas.register import Register
 from schemas.settings import Settings, load_settings
 from schemas.times import DAY, MINUTE, from_iso
 from sinks.history.ask import RUNNING_FILE, Running
-from streams.agents.app import APP_ID, create_app
+from streams.agents.app import APP_ID, changelog_of, create_app
 from streams.ingest.replay_lines import read_line
 from streams.ingest.simulator import Incident, Line, Simulation
 from streams.ingest.simulator.scenario import Campaign, Collapse, OptOut, Scenario, Signal, Spike
@@ -257,7 +257,12 @@ class Agents:
 
     def table(self, stage: str) -> dict[bytes, bytes]:
         """What a stage's table holds."""
-        return dict(self.app.tables[stage].data)
+        table: Any = self.app.tables[stage]
+        return {
+            key: packed
+            for partition in range(self.log.topics()[changelog_of(stage)])
+            for key, packed in table.states.of(partition).items()
+        }
 
     def lag(self) -> int:
         """Records that are not applied yet."""
@@ -281,7 +286,7 @@ async def _agents_on(settings: Settings) -> AsyncIterator[Agents]:
     log = share_log(settings.log_path)
     try:
         create_topics(log, settings.partitions)
-        app = create_app(settings, f"local://{settings.log_path}")
+        app = create_app(settings, f"local://{settings.log_path}", log)
         transport: Any = app.transport
         tables: Any = app.tables
         try:

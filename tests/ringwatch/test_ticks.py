@@ -62,7 +62,7 @@ def _record(call_sid: str = "CA1", partition: int = 0, at: int | None = None) ->
 @asynccontextmanager
 async def _ticking(log: LocalLog, interval: float = _INTERVAL_SECONDS) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    task = asyncio.create_task(tick_silent_partitions(log, stop, interval))
+    task = asyncio.create_task(tick_silent_partitions(log, stop, lambda: range(log.topics()[CALLBACKS.name]), interval))
     try:
         yield
     finally:

@@ -1,34 +1,30 @@
 """The Faust transport on the embedded local log: `local:///PATH`.
 
 One process owns the log, so there is one member in the group, all partitions are its own, and nothing is ever
-rebalanced. For sliced topics, what Faust would do by acknowledgements is done by `Consumer.applied`: the agent says up
-to where a partition's effects are on disk, and that is what gets committed. An acknowledgement only tells Faust that a
-slice is no longer in work. Offsets of any other topic are committed by Faust's own acknowledgements.
+rebalanced.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from faust.assignor.client_assignment import ClientAssignment
 from faust.transport import base
-from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.producer import Producer as FaustProducer
-from faust.types import TP, ConsumerMessage, Message, RecordMetadata
-from mode.utils.futures import notify
+from faust.types import TP, RecordMetadata
 from yarl import URL
 
 from schemas.log import LogUnavailableError, NewRecord, Record
 from streams.transports.local.log import LocalLog
 from streams.transports.local.partitioner import partition_for
-from streams.transports.slices import RECORDS_A_SLICE, SLICED_TOPICS, Slice
+from streams.transports.slices import RECORDS_A_SLICE
+from streams.transports.slicing import SlicingConsumer
 
 # Faust asks to be able to stop within a second; half of it leaves time for the rest.
 _LONGEST_WAIT_SECONDS = 0.5
-_MOMENT_SECONDS = 0.02
 
 _open: dict[Path, tuple[LocalLog, int]] = {}
 
@@ -73,7 +69,7 @@ def require_topic(log: LocalLog, topic: str) -> None:
         raise KeyError(f"topic {topic!r} does not exist in the log; create it before starting agents")
 
 
-class Consumer(FaustConsumer):
+class Consumer(SlicingConsumer):
     """Reads slices from the local log."""
 
     transport: Transport
@@ -88,8 +84,9 @@ class Consumer(FaustConsumer):
     def _log(self) -> LocalLog:
         return self.transport.log
 
-    def applied(self, tp: TP, next_offset: int) -> None:
+    def applied(self, tp: TP, next_offset: int, *, records: int, seconds: float) -> None:
         """Note that all before an offset is applied and on disk; it becomes durable after what was written so far."""
+        super().applied(tp, next_offset, records=records, seconds=seconds)
         self._committed_offset[tp] = next_offset
         committed = self._log.commit_offsets(self.app.conf.id, {(tp.topic, tp.partition): next_offset})
         committed.add_done_callback(_forget_failure)
@@ -108,18 +105,17 @@ class Consumer(FaustConsumer):
         # The callback waits for the subscription to be complete, so it can't be awaited inside of it.
         self.add_future(self.on_partitions_assigned(set(self._assignment), 1))
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> dict[TP, list[Record]]:  # noqa: ASYNC109 - Faust's signature
-        active = self._assignment if active_partitions is None else active_partitions
-        found = await self._read(active)
+    async def _fetch(self, wanted: set[TP], timeout: float) -> dict[TP, list[Record]]:  # noqa: ASYNC109 - Faust's way
+        found = await self._read(wanted)
         if not found:
-            positions = {(tp.topic, tp.partition): self._position(tp) for tp in active}
+            positions = {(tp.topic, tp.partition): self._position(tp) for tp in wanted}
             await self._log.wait_for(positions, min(timeout, _LONGEST_WAIT_SECONDS))
-            found = await self._read(active)
+            found = await self._read(wanted)
         return found
 
-    async def _read(self, active: set[TP]) -> dict[TP, list[Record]]:
+    async def _read(self, wanted: set[TP]) -> dict[TP, list[Record]]:
         found = {}
-        for tp in list(active):
+        for tp in wanted:
             position = self._position(tp)
             if position < self._log.end(tp.topic, tp.partition):
                 # A backlog is read from the file in another thread, so that a gateway on this loop keeps answering.
@@ -129,62 +125,8 @@ class Consumer(FaustConsumer):
                     self._positions[tp] = records[-1].offset + 1
         return found
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
-        """Fetch once: a slice a partition, changelogs record by record."""
-        if self.flow_active and not self._get_active_partitions():
-            # Between recovery and work nothing is active for a moment; Faust would sleep for a second.
-            await asyncio.sleep(_MOMENT_SECONDS)
-            return
-        fetched, _ = await self._wait_next_records(timeout)
-        if not fetched or self.should_stop or not self.flow_active:
-            for tp, records in (fetched or {}).items():
-                self._positions[tp] = records[0].offset
-            return
-        for tp, records in fetched.items():
-            if tp.topic in SLICED_TOPICS:
-                yield tp, self._message(tp, records[-1], None, Slice(records))
-            else:
-                for record in records:
-                    yield tp, self._message(tp, record, record.key, record.value)
-
-    def _message(self, tp: TP, last: Record, key: bytes | None, value: Any) -> ConsumerMessage:
-        return ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            last.offset,
-            last.timestamp / 1_000,
-            0,
-            [],
-            key,
-            value,
-            None,
-            serialized_key_size=0,
-            serialized_value_size=0,
-            tp=tp,
-            generation_id=1,
-        )
-
-    def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
-        return self._message(tp, record, record.key, record.value)
-
     def _new_topicpartition(self, topic: str, partition: int) -> TP:
         return TP(topic, partition)
-
-    def ack(self, message: Message) -> bool:
-        """Note that a message is no longer in work; of slices, what is committed is what was `applied`."""
-        if message.topic not in SLICED_TOPICS:
-            return bool(super().ack(message))
-        if message.acked:
-            return False
-        message.acked = True
-        self._unacked_messages.discard(message)
-        notify(self._waiting_for_ack)
-        return True
-
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Note offsets that don't exist; those inside a slice are no gap."""
-        if tp.topic not in SLICED_TOPICS:
-            await super()._add_gap(tp, offset_from, offset_to)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         places = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
@@ -194,6 +136,12 @@ class Consumer(FaustConsumer):
             # Faust commits again with the next acknowledgements; a restart before that repeats them.
             return False
         return True
+
+    def _starting(self, tp: TP) -> int | None:
+        return self._committed(tp)
+
+    def _position_of(self, tp: TP) -> int | None:
+        return self._position(tp)
 
     def _position(self, tp: TP) -> int:
         position = self._positions.get(tp)
@@ -266,14 +214,13 @@ class Producer(FaustProducer):
     def _log(self) -> LocalLog:
         return self.transport.log
 
-    async def publish(self, records: Sequence[NewRecord]) -> None:
-        """Append records in order; return once they are on disk.
+    async def publish(self, records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
+        """Append records in order; give partition and offset of each once all are on disk.
 
         Raises:
             LogUnavailableError: they are not known to be on disk.
         """
-        if records:
-            await self._log.append(records)
+        return await self._log.append(records) if records else []
 
     async def send(
         self,

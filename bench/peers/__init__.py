@@ -1,0 +1,1 @@
+"""What other stream processors run, in a virtual environment of their own."""

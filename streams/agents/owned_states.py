@@ -1,0 +1,255 @@
+"""The states of the partitions that a worker owns, kept in a compacted changelog and safe from workers taken for dead.
+
+A worker that was stopped for longer than its session lasts does not know that another one took its partitions over. It
+wakes up in the middle of a slice and writes a state that the new owner has long left behind. As a changelog's last
+record of a key is the state, that would undo what the new owner did. So ownership is written into the changelog itself:
+
+- Whoever takes a partition over appends a claim to its changelog and reads up to it. The claim's offset is its epoch,
+  and every state it writes carries that epoch.
+- A state that carries another epoch than the last claim before it is stale and is never read.
+- An owner sees by the offsets of its own writes whether somebody wrote in between: stale states it writes over again,
+  and a later claim tells it that it is no longer the owner.
+
+The changelog's compaction lags behind by far more than a worker may be stopped and go on, so that what a stale state
+covers is still there when it is looked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
+
+from schemas.log import Log, NewRecord, Positions, Record
+from streams.agents.stage import StateChange
+
+CLAIM_KEY: Final = b"\x00claim"
+"""The key of claims; no state has it, as a stage's keys begin with a letter, a digit or a plus sign."""
+
+_EPOCH: Final = "epoch"
+_EPOCH_BYTES: Final = 8
+
+# As many as a broker gives in one answer; a state is some kilobytes.
+_RECORDS_A_FETCH: Final = 5_000
+# How long a fetch may wait for what is known to be there.
+_WAIT_SECONDS: Final = 1.0
+
+_logger = logging.getLogger(__name__)
+
+Publish = Callable[[Sequence[NewRecord]], Awaitable[Sequence[tuple[int, int]]]]
+"""Appends records in order; gives partition and offset of each once all are durable, or raises LogUnavailableError."""
+
+
+class LostClaimError(Exception):
+    """Another worker has taken the partition over; what this one holds of it must not be used or written any more."""
+
+
+class _Partition:
+    """The states of one partition.
+
+    Attributes:
+        data: key to bytes.
+        epoch: offset of the claim that the states were last written under, as far as they have been read.
+        end: the offset up to which the changelog is known.
+        overruled: keys whose last record in the changelog is stale.
+    """
+
+    __slots__ = ("data", "end", "epoch", "overruled")
+
+    def __init__(self) -> None:
+        self.data: dict[bytes, bytes] = {}
+        self.epoch = -1
+        self.end = 0
+        self.overruled: dict[bytes, None] = {}
+
+    def read(self, record: Record) -> None:
+        """Take a record of the changelog in, in order of offset."""
+        self.end = record.offset + 1
+        key = record.key or b""
+        if key == CLAIM_KEY:
+            self.epoch = record.offset
+            return
+        epoch = _epoch_of(record)
+        if epoch < self.epoch:
+            self.overruled[key] = None
+            return
+        # The claim itself is gone from the changelog once a later one was compacted over it.
+        self.epoch = epoch
+        self.overruled.pop(key, None)
+        if record.value is None:
+            self.data.pop(key, None)
+        else:
+            self.data[key] = record.value
+
+
+def _epoch_of(record: Record) -> int:
+    for name, value in record.headers:
+        if name == _EPOCH:
+            return int.from_bytes(value, "big", signed=True)
+    return -1
+
+
+class OwnedStates:
+    """The states of a stage, by the partitions that this worker owns.
+
+    Args:
+        changelog: the topic they are kept in.
+        log: reads the changelog.
+        publish: writes to it; what it wrote is durable.
+    """
+
+    def __init__(self, changelog: str, log: Log, publish: Publish) -> None:
+        self._changelog = changelog
+        self._log = log
+        self._publish = publish
+        self._partitions: dict[int, _Partition] = {}
+        self._taking = asyncio.Lock()
+
+    def of(self, partition: int) -> dict[bytes, bytes]:
+        """The states of a partition, key to bytes; whoever changes them passes the changes to `keep`.
+
+        Raises:
+            LostClaimError: the partition is not owned.
+        """
+        found = self._partitions.get(partition)
+        if found is None:
+            raise LostClaimError(f"{self._changelog}[{partition}] is not owned by this worker")
+        return found.data
+
+    async def own(self, partitions: Collection[int]) -> set[int]:
+        """Own these partitions and no others; give those whose states were read, and are not the ones held before.
+
+        Raises:
+            LogUnavailableError: the changelog can't be read or written now; call again.
+        """
+        # A rebalance may begin before the states of the last one are read.
+        async with self._taking:
+            return await self._own(partitions)
+
+    async def _own(self, partitions: Collection[int]) -> set[int]:
+        ends = await self._log.ends(self._changelog)
+        kept = {
+            number: held
+            for number, held in self._partitions.items()
+            if number in partitions and held.end == ends[number]
+        }
+        taken = [number for number in sorted(partitions) if number not in kept]
+        self._partitions = dict(kept)
+        if not taken:
+            return set()
+        claims = await self._publish(
+            [NewRecord(self._changelog, CLAIM_KEY, b"claim", partition=number) for number in taken]
+        )
+        fresh = {number: _Partition() for number in taken}
+        await self._read({(self._changelog, number): 0 for number in taken}, dict(claims), fresh)
+        self._partitions.update(fresh)
+        for number, held in fresh.items():
+            if held.overruled:
+                _logger.warning(
+                    "%s[%d]: %d states of a worker taken for dead are written over",
+                    self._changelog,
+                    number,
+                    len(held.overruled),
+                )
+                await self._write_over(number, held)
+        return set(taken)
+
+    async def keep(self, partition: int, changes: Sequence[StateChange]) -> None:
+        """Write changed states of a partition; return once they are durable.
+
+        Raises:
+            LostClaimError: another worker owns the partition now; the process must not go on with what it holds.
+            LogUnavailableError: not all are known to be written; call again with the same changes.
+        """
+        held = self._partitions.get(partition)
+        if held is None:
+            raise LostClaimError(f"{self._changelog}[{partition}] is not owned by this worker")
+        await self._write(partition, held, [(change.key, change.value) for change in changes])
+        if held.overruled:
+            await self._write_over(partition, held)
+
+    async def _write_over(self, partition: int, held: _Partition) -> None:
+        while held.overruled:
+            keys, held.overruled = list(held.overruled), {}
+            await self._write(partition, held, [(key, held.data.get(key)) for key in keys])
+
+    async def _write(self, partition: int, held: _Partition, states: Sequence[tuple[bytes, bytes | None]]) -> None:
+        if not states:
+            return
+        headers = ((_EPOCH, held.epoch.to_bytes(_EPOCH_BYTES, "big", signed=True)),)
+        places = await self._publish(
+            [NewRecord(self._changelog, key, value, partition=partition, headers=headers) for key, value in states]
+        )
+        last = places[-1][1]
+        if places[0][1] == held.end and last == held.end + len(states) - 1:
+            held.end = last + 1
+            return
+        await self._look_between(partition, held, last)
+
+    async def _look_between(self, partition: int, held: _Partition, last: int) -> None:
+        """Read what was written beside this worker's own states, up to the last of them."""
+        between = _Between(held.epoch)
+        await self._read({(self._changelog, partition): held.end}, {partition: last}, {partition: between})
+        if between.claimed:
+            raise LostClaimError(
+                f"another worker has taken over {self._changelog}[{partition}]; this one was taken for dead"
+            )
+        held.end = last + 1
+        held.overruled.update(between.stale)
+
+    async def _read(
+        self, positions: Positions, lasts: dict[int, int], into: dict[int, _Partition] | dict[int, _Between]
+    ) -> None:
+        """Read on from positions until the given last record of each partition was read."""
+        missing = set(lasts)
+        reader = await self._log.reader(positions)
+        try:
+            while missing:
+                for record in await reader.fetch(_RECORDS_A_FETCH, _WAIT_SECONDS):
+                    if record.partition in missing:
+                        into[record.partition].read(record)
+                        if record.offset >= lasts[record.partition]:
+                            missing.discard(record.partition)
+        finally:
+            await reader.close()
+
+
+class _Between:
+    """What others wrote between an owner's own states."""
+
+    __slots__ = ("_epoch", "claimed", "stale")
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+        self.claimed = False
+        self.stale: dict[bytes, None] = {}
+
+    def read(self, record: Record) -> None:
+        """Look at a record of the changelog, in order of offset."""
+        key = record.key or b""
+        if key == CLAIM_KEY:
+            self.claimed = True
+        elif _epoch_of(record) < self._epoch:
+            self.stale[key] = None
+        else:
+            self.stale.pop(key, None)
+
+
+class Epochs:
+    """Tells states that hold from claims and stale states, for those who read changelogs in order of offset."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[tuple[str, int], int] = {}
+
+    def holds(self, record: Record) -> bool:
+        """Whether a changelog's record is a state, or its end, that holds as of this record."""
+        place = record.topic, record.partition
+        if record.key == CLAIM_KEY:
+            self._epochs[place] = record.offset
+            return False
+        epoch = _epoch_of(record)
+        if epoch < self._epochs.get(place, -1):
+            return False
+        self._epochs[place] = epoch
+        return True
