@@ -12,8 +12,10 @@ from rich.console import Console
 
 from bench import alert_latency, embedded_log, gateway, history_speed, pipeline, replay, state
 from bench.results import FILE, Result, show, this_machine, write
+from bench.windows import measure as windows
 
 MEASUREMENTS: dict[str, Callable[[], Sequence[Result]]] = {
+    "windows": windows.measure,
     "pipeline": pipeline.measure,
     "gateway": gateway.measure,
     "alerts": alert_latency.measure,

@@ -27,16 +27,15 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-import msgspec
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from bench.free_ports import free_ports
 from bench.kafka_jars import KafkaUnavailableError, jars, java
+from bench.kafka_properties import LOOPBACK, Ports, node_properties
 
 __all__ = ["Cluster", "KafkaUnavailableError", "serves", "start_cluster"]
 
-_LOOPBACK = "127.0.0.1"
 # Four seconds on an idle machine; a loaded CI machine takes ten times that.
 _START_SECONDS = 90.0
 _STOP_SECONDS = 30.0
@@ -44,6 +43,8 @@ _POLL_SECONDS = 0.05
 # A port that was free may be taken before the broker binds it; thrice in a row it is another fault.
 _ATTEMPTS = 3
 _TAIL_CHARACTERS = 3_000
+# What is compiled fully pays only after a minute.
+_QUICKLY = ("-XX:TieredStopAtLevel=1",)
 _NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 
 # The kernel ends the broker when the thread that started it ends, however this process ends; kill -9 included.
@@ -59,13 +60,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 _STARTER = ThreadPoolExecutor(1, "apache-kafka")
 
 
-class Ports(msgspec.Struct, frozen=True):
-    """Where a node listens: to clients, and to the other controllers."""
-
-    clients: int
-    controllers: int
-
-
 class Cluster:
     """Running brokers, each also a controller; nodes are numbered from 1. A context manager that ends them.
 
@@ -75,17 +69,17 @@ class Cluster:
     """
 
     def __init__(
-        self, folder: Path, ports: Sequence[Ports], properties: Mapping[str, str], heap_megabytes: int
+        self, folder: Path, ports: Sequence[Ports], properties: Mapping[str, str], java_options: Sequence[str]
     ) -> None:
         self.folder = folder
-        self.bootstrap = ",".join(f"{_LOOPBACK}:{port.clients}" for port in ports)
+        self.bootstrap = ",".join(f"{LOOPBACK}:{port.clients}" for port in ports)
         self._ports = ports
-        self._heap_megabytes = heap_megabytes
+        self._java_options = java_options
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for node in self.nodes:
-            text = "".join(f"{key}={value}\n" for key, value in self._properties(node, properties).items())
-            self._properties_file(node).write_text(text)
+            chosen = {**node_properties(node, ports, folder / f"node-{node}"), **properties}
+            self._properties_file(node).write_text("".join(f"{key}={value}\n" for key, value in chosen.items()))
         atexit.register(self.close)
 
     @property
@@ -161,52 +155,14 @@ class Cluster:
     def _properties_file(self, node: int) -> Path:
         return self.folder / f"node-{node}.properties"
 
-    def _properties(self, node: int, properties: Mapping[str, str]) -> dict[str, str]:
-        port = self._ports[node - 1]
-        copies = min(3, len(self._ports))
-        # Two of three, so that one may be away; ringwatch's topics ask for the same.
-        in_sync = min(2, copies)
-        voters = ",".join(f"{other}@{_LOOPBACK}:{self._ports[other - 1].controllers}" for other in self.nodes)
-        return {
-            "process.roles": "broker,controller",
-            "node.id": str(node),
-            "controller.quorum.voters": voters,
-            "listeners": f"PLAINTEXT://{_LOOPBACK}:{port.clients},CONTROLLER://{_LOOPBACK}:{port.controllers}",
-            "advertised.listeners": f"PLAINTEXT://{_LOOPBACK}:{port.clients}",
-            "controller.listener.names": "CONTROLLER",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "log.dirs": str(self.folder / f"node-{node}"),
-            "default.replication.factor": str(copies),
-            "min.insync.replicas": str(in_sync),
-            "offsets.topic.replication.factor": str(copies),
-            # Each partition costs files and an election at start; one group needs one.
-            "offsets.topic.num.partitions": "4",
-            "transaction.state.log.replication.factor": str(copies),
-            "transaction.state.log.min.isr": str(in_sync),
-            "transaction.state.log.num.partitions": "4",
-            # A group of one shall not wait 3 s for others to join.
-            "group.initial.rebalance.delay.ms": "0",
-            # Tests of a worker's death need not wait for the 6 s that brokers ask for at least.
-            "group.min.session.timeout.ms": "1000",
-            # Else 128 MB of a small heap.
-            "log.cleaner.dedupe.buffer.size": "33554432",
-            "auto.create.topics.enable": "false",
-            "controlled.shutdown.enable": "true",
-            # A killed broker may register again once its old session is over, which else takes 9 s.
-            "broker.session.timeout.ms": "4000",
-            "broker.heartbeat.interval.ms": "500",
-            **properties,
-        }
-
     def _format(self) -> None:
         """Write each node's empty store, with one identity for the cluster."""
         # Letters only: a leading - would be read as an option.
         cluster = base64.urlsafe_b64encode(bytes(byte & 0x3F for byte in os.urandom(16))).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c"]
         commands = [
-            # It lives for a second: the fullest compiler and a garbage collector with threads would cost more.
-            [java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{jars()}/*", *tool, str(properties)]
+            # It lives for a second: a garbage collector with threads would cost more.
+            [java(), *_QUICKLY, "-XX:+UseSerialGC", "-cp", f"{jars()}/*", *tool, str(properties)]
             for properties in map(self._properties_file, self.nodes)
         ]
         formatting = [
@@ -222,7 +178,7 @@ class Cluster:
             raise RuntimeError(f"node {node} runs already; stop or kill it first")
         server = [
             java(),
-            f"-Xmx{self._heap_megabytes}m",
+            *self._java_options,
             "-Djava.awt.headless=true",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -259,10 +215,10 @@ class Cluster:
 def serves(port: int, nodes: Collection[int]) -> bool:
     """Whether the node on a port of loopback answers now, and sees these nodes take part in the cluster."""
     with contextlib.suppress(OSError):
-        socket.create_connection((_LOOPBACK, port), timeout=1).close()
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
         with contextlib.suppress(KafkaError):
             admin = KafkaAdminClient(
-                bootstrap_servers=[f"{_LOOPBACK}:{port}"],
+                bootstrap_servers=[f"{LOOPBACK}:{port}"],
                 bootstrap_timeout_ms=2_000,
                 request_timeout_ms=2_000,
                 reconnect_backoff_max_ms=200,
@@ -277,7 +233,12 @@ def serves(port: int, nodes: Collection[int]) -> bool:
 
 
 def start_cluster(
-    folder: Path, brokers: int = 1, properties: Mapping[str, str] = _NO_PROPERTIES, heap_megabytes: int = 400
+    folder: Path,
+    brokers: int = 1,
+    properties: Mapping[str, str] = _NO_PROPERTIES,
+    heap_megabytes: int = 400,
+    *,
+    brief: bool = False,
 ) -> Cluster:
     """Start a cluster of Apache Kafka on loopback and wait until it serves.
 
@@ -288,6 +249,7 @@ def start_cluster(
         brokers: how many nodes; each is broker and controller.
         properties: settings of Apache Kafka that replace those chosen here.
         heap_megabytes: Java's heap, for each node.
+        brief: compile quickly and less well: starts with two thirds of the work; not for measurements.
 
     Raises:
         KafkaUnavailableError: no Java, or no jars and no way to get them; the text says what to install.
@@ -295,10 +257,11 @@ def start_cluster(
     """
     java()
     jars()
+    java_options = [f"-Xmx{heap_megabytes}m", *(_QUICKLY if brief else ())]
     for attempt in range(1, _ATTEMPTS + 1):
         # A node that never started has left nothing to keep; its log stays to be read.
         cluster = Cluster(
-            folder if attempt == 1 else folder / f"attempt-{attempt}", _ports(brokers), properties, heap_megabytes
+            folder if attempt == 1 else folder / f"attempt-{attempt}", _ports(brokers), properties, java_options
         )
         try:
             cluster.start_all()

@@ -66,6 +66,8 @@ request may hold; the defaults are far above what Twilio sends.
 A rule's settings can differ for a campaign: `rules.RULE.campaigns` is a table from the campaign's name to the settings
 that differ, as above. Which of them a rule looks at per campaign is on its page.
 
+How to point ringwatch at Apache Kafka, with TLS and passwords, is on a page of its own: [Apache Kafka](kafka.md).
+
 This page is written by `docs/generate_settings.py`; a test holds it to the code.
 """
 
@@ -128,7 +130,8 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             sections.append((annotation, f"{key}."))
             continue
-        default = field.get_default(call_default_factory=True) if field.default_factory is None else {}
+        # One default is made from another setting; without that one it is what it is without any.
+        default = field.get_default(call_default_factory=True, validated_data={})
         meaning = (field.description or _OF_EVERY_RULE[name]).replace("<", "&lt;")
         yield Row(key, f"RINGWATCH_{key.replace('.', '__').upper()}", written(default), meaning)
     for section, path in sections:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +22,13 @@ from schemas.topics import CALLBACKS
 from sinks.feed.service import Ready
 from streams.agents.app import create_app
 from streams.agents.owned_states import LostClaimError
+
+_GLANCE_SECONDS = 0.005
+
+# Slices in work take well below a second. Where brokers are away, Faust would wait for them for minutes.
+_STOP_SECONDS = 20.0
+
+_logger = logging.getLogger(__name__)
 
 
 class Agents:
@@ -117,9 +126,23 @@ async def agents_at_work(
     try:
         await app.start()
         parts.start("agents", agents.run)
+        # On Kafka it may take long until other workers let go; here it takes a moment, and then lags are known.
+        while not settings.on_kafka and not agents.callbacks_held() and not app.should_stop:  # noqa: ASYNC110 - Faust tells of it by no event
+            await asyncio.sleep(_GLANCE_SECONDS)
         yield agents
     finally:
-        await app.stop()
+        await _stop(app)
         if not settings.on_kafka:
             transport: Any = app.transport
             transport.release()
+
+
+async def _stop(app: faust.App) -> None:
+    limit = asyncio.timeout(_STOP_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        async with limit:
+            await app.stop()
+    # Faust may take the end of the time for the end of its work, so that no error tells of it.
+    if limit.expired():
+        # What is not committed is worked off again and changes nothing; a supervisor would wait no longer either.
+        _logger.warning("Kafka does not answer, so the agents are left as they are after %.0f s", _STOP_SECONDS)

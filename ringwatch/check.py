@@ -15,6 +15,8 @@ from schemas.settings import ConfigurationError, Settings
 from sinks.history.ask import find_running
 from sinks.history.errors import HistoryError, HistoryMissingError
 from sinks.history.store import History
+from streams.agents.app import CHANGELOGS
+from streams.transports.kafka.topics import check_topics
 from streams.transports.local.errors import LogError, LogInUseError
 from streams.transports.local.log import LocalLog
 
@@ -61,7 +63,10 @@ def run_check(settings: Settings, *, as_json: bool) -> int:
 
 def look(settings: Settings) -> list[CheckFinding]:
     """Look at settings, register and data folder; nothing is changed but an empty folder may be made."""
-    return [*_look_at_gateway(settings), _look_at_register(settings), _look_at_api(settings), *_look_at_data(settings)]
+    findings = [*_look_at_gateway(settings), _look_at_register(settings), _look_at_api(settings)]
+    if settings.on_kafka:
+        findings.append(_look_at_kafka(settings))
+    return [*findings, *_look_at_data(settings)]
 
 
 def _look_at_gateway(settings: Settings) -> list[CheckFinding]:
@@ -125,6 +130,14 @@ def _look_at_api(settings: Settings) -> CheckFinding:
     )
 
 
+def _look_at_kafka(settings: Settings) -> CheckFinding:
+    try:
+        check_topics(settings, CHANGELOGS)
+    except (ConfigurationError, LogUnavailableError) as error:
+        return CheckFinding(Level.ERROR, "broker", str(error))
+    return CheckFinding(Level.OK, "broker", f"{settings.broker}: all topics are there, as they must be")
+
+
 def _look_at_data(settings: Settings) -> list[CheckFinding]:
     folder = settings.data
     running = find_running(folder)
@@ -135,7 +148,9 @@ def _look_at_data(settings: Settings) -> list[CheckFinding]:
         return [CheckFinding(Level.OK, "data", f"{folder} will be made at the first start")]
     if not os.access(folder, os.W_OK):
         return [CheckFinding(Level.ERROR, "data", f"{folder} can't be written; change its owner or name another")]
-    findings = [_look_at_log(settings), _look_at_history(settings)]
+    findings = [_look_at_history(settings)]
+    if not settings.on_kafka:
+        findings.insert(0, _look_at_log(settings))
     free = shutil.disk_usage(folder).free
     if free < _LEAST_FREE_BYTES:
         findings.append(CheckFinding(Level.MISSING, "data", f"only {free >> 20} MiB are free in {folder}"))

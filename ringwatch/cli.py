@@ -265,8 +265,10 @@ def _can_be_mended(error: Exception) -> bool:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("faust", "mode", "aiokafka", "kafka", "uvicorn", "streams.agents", "streams.transports"):
+    for noisy in ("faust", "mode", "aiokafka", "uvicorn", "streams.agents", "streams.transports"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It tells of a broker that is away many times a second; those who use it tell of what comes of it.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     # Faust expects a broker's rebalance before the first assignment, and warns that it saw none.
     logging.getLogger("streams.agents.app").setLevel(logging.ERROR)
 

@@ -17,10 +17,7 @@ from ringwatch.opening import require_kafka
 from schemas.log import LogUnavailableError
 from schemas.settings import ConfigurationError, Settings
 from streams.agents.app import APP_ID, STAGES
-from streams.transports.kafka.connection import kafka_python_options
-
-# A broker that is up answers in milliseconds; somebody waits for the answer.
-_CONNECT_MILLISECONDS = 8_000
+from streams.transports.kafka.connection import connect
 
 # The first question for a group makes the brokers choose who keeps it, which takes a moment.
 _PATIENCE_SECONDS = 10.0
@@ -111,13 +108,7 @@ def find_partitions(settings: Settings) -> PartitionsReport:
         ConfigurationError: the topics are not there.
         LogUnavailableError: no broker answers.
     """
-    servers = ", ".join(settings.bootstrap_servers)
-    try:
-        admin = KafkaAdminClient(**kafka_python_options(settings), bootstrap_timeout_ms=_CONNECT_MILLISECONDS)
-    except KafkaError as error:
-        raise LogUnavailableError(
-            f"no broker of Apache Kafka answers at {servers} ({error}): start it, or correct broker and [kafka]"
-        ) from error
+    admin, _ = connect(settings)
     try:
         return _ask_patiently(admin, settings)
     except UnknownTopicOrPartitionError as error:
@@ -125,6 +116,7 @@ def find_partitions(settings: Settings) -> PartitionsReport:
             f"a topic is missing, or has other than {settings.partitions} partitions; run `ringwatch topics check`"
         ) from error
     except KafkaError as error:
+        servers = ", ".join(settings.bootstrap_servers)
         raise LogUnavailableError(f"Apache Kafka at {servers} did not answer ({error}): try again") from error
     finally:
         admin.close()

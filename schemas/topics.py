@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.times import DAY
+from schemas.times import DAY, HOUR
 
 
 class Cleanup(StrEnum):
@@ -45,6 +45,8 @@ ACCOUNTS = Topic("accounts", "AccountSid")
 OPTOUTS = Topic("optouts", "the person", Cleanup.DELETE, None)
 ALERTS = Topic("alerts", "alert id", Cleanup.DELETE, _LONG)
 SUPPRESSIONS = Topic("suppressions", "kind:value, rule and scope", Cleanup.DELETE, None)
+# Workers tell each other where their partitions stand; only the last words matter.
+PROGRESS = Topic("progress", "partition of callbacks", Cleanup.DELETE, HOUR)
 DEADLETTERS = Topic("deadletters", "none", Cleanup.DELETE, _LONG)
 
 TOPICS: tuple[Topic, ...] = (
@@ -57,4 +59,5 @@ TOPICS: tuple[Topic, ...] = (
     ALERTS,
     SUPPRESSIONS,
     DEADLETTERS,
+    PROGRESS,
 )

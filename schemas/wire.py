@@ -1,7 +1,7 @@
 """Bytes of ringwatch's own topics: JSON, one record a message, each with its version.
 
-Records are made and dropped by the hundred thousand and can't refer to themselves, so they are kept from Python's cyclic
-garbage collector, which would else visit them again and again; reference counts free them.
+Records are made and dropped by the hundred thousand and can't refer to themselves, so Python's cyclic garbage collector
+is not told of them (`gc=False`): it would visit them again and again, where reference counts free them all.
 
 A record carries `v`, the version of its shape. A field may be added with a default without a new version; anything
 else raises `VERSION` of the record and adds a reader for the bytes of yesterday.

@@ -33,14 +33,17 @@ def _without_kafka(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give HOST:PORT of a broker that all tests share: one that was named, else one started here."""
+    """Give HOST:PORT of a broker that all tests share: one that was named, else one started here.
+
+    `RINGWATCH_TEST_KAFKA` names one (HOST:PORT,HOST:PORT); tests delete ringwatch's topics and consumer group on it.
+    """
     named = os.environ.get("RINGWATCH_TEST_KAFKA")
     if named:
         yield named
         return
     with ExitStack() as running:
         try:
-            bootstrap = running.enter_context(start_cluster(tmp_path_factory.mktemp("kafka"))).bootstrap
+            bootstrap = running.enter_context(start_cluster(tmp_path_factory.mktemp("kafka"), brief=True)).bootstrap
         except KafkaUnavailableError as no_java:
             try:
                 bootstrap = running.enter_context(kafka_container())
@@ -68,7 +71,7 @@ def kafka_cluster(tmp_path: Path) -> Iterator[ClusterFactory]:
 
         def start(brokers: int = 3, properties: Mapping[str, str] | None = None) -> Cluster:
             try:
-                cluster = start_cluster(tmp_path / "kafka", brokers, properties or {})
+                cluster = start_cluster(tmp_path / "kafka", brokers, properties or {}, brief=True)
             except KafkaUnavailableError as error:
                 _without_kafka(str(error))
             return running.enter_context(cluster)

@@ -60,7 +60,12 @@ def kafka_streams() -> list[str]:
         with tempfile.TemporaryDirectory(dir=folder.parent) as name:
             work = Path(name)
             shutil.copytree(_PROJECT, work / "project")
-            goals = ["compile", "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={work}/built"]
+            goals = [
+                "compile",
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                f"-DoutputDirectory={work}/built",
+            ]
             _run([maven, "-q", "-B", "-f", str(work / "project" / "pom.xml"), *goals])
             shutil.copytree(work / "project" / "target" / "classes", work / "built" / "classes")
             # One step, so that nobody ever sees half of it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -50,7 +49,7 @@ answered: Any = app.Table("answered", default=int).hopping(WINDOW / 1_000, HOP /
 
 
 @app.agent(topic)
-async def count(calls: AsyncIterator[Call]) -> None:
+async def count(calls: Any) -> None:
     """Count attempts and answered calls."""
     seen = 0
     began = 0.0

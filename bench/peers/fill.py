@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer  # type: ignore[import-not-found]  # not in the project's own environment
 
 from bench.windows.calls import calls, encoded
 

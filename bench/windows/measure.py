@@ -18,14 +18,27 @@ from rich.console import Console
 from bench.apache_kafka import KafkaUnavailableError, start_cluster
 from bench.peers.environment import PeersUnavailableError
 from bench.results import Result, show, shown
-from bench.windows.broker import PARTITIONS, fill, make_changelog, make_topics, topic_of
+from bench.windows.broker import PARTITIONS, fill, make_topics, topic_of
 from bench.windows.calls import HOP, MILLISECONDS_A_CALL, NUMBERS, Windows, open_windows, true_counts
-from bench.windows.contestants import CONTESTANTS, RINGWATCH, Contestant, RefusedError, check, run
+from bench.windows.contestants import (
+    CONTESTANTS,
+    FAUST,
+    RINGWATCH,
+    Contestant,
+    RefusedError,
+    check,
+    run,
+    table_changelogs,
+)
 from bench.windows.ringwatch_windows import changelog_of
 from bench.windows.task import Task
 
 _ROUNDS = 3
 _HEAP_MEGABYTES = 1_024
+
+
+def _run_name(contestant: Contestant, turn: int) -> str:
+    return f"{contestant.key}-{turn}"
 
 
 class _Field:
@@ -35,9 +48,10 @@ class _Field:
         bootstrap: HOST:PORT of the broker.
         folder: for states and reports.
         contestants: who will run.
+        rounds: how often each.
     """
 
-    def __init__(self, bootstrap: str, folder: Path, contestants: Sequence[Contestant]) -> None:
+    def __init__(self, bootstrap: str, folder: Path, contestants: Sequence[Contestant], rounds: int) -> None:
         self._bootstrap = bootstrap
         self._folder = folder
         self._most = max(contestant.events for contestant in contestants)
@@ -47,7 +61,13 @@ class _Field:
         counts = sorted({contestant.events for contestant in contestants})
         self._expected: dict[int, dict[str, Windows]] = {count: true_counts(count, self._start) for count in counts}
         topics = {topic_of(count, self._most): count for count in counts}
-        make_topics(bootstrap, topics)
+        make_topics(
+            bootstrap,
+            topics,
+            [changelog_of(_run_name(RINGWATCH, turn)) for turn in range(rounds)],
+            [name for turn in range(rounds) for name in table_changelogs(_run_name(FAUST, turn))],
+            folder,
+        )
         fill(bootstrap, self._start, topics)
 
     def rate(self, contestant: Contestant, turn: int) -> float:
@@ -56,16 +76,15 @@ class _Field:
         Raises:
             RefusedError: it failed, or its counts are not right.
         """
-        name = f"{contestant.key}-{turn}"
+        name = _run_name(contestant, turn)
         state = self._folder / name
         state.mkdir()
-        if contestant is RINGWATCH or contestant.key == RINGWATCH.key:
-            make_changelog(self._bootstrap, changelog_of(name))
         task = Task(
             bootstrap=self._bootstrap,
             topic=topic_of(contestant.events, self._most),
             partitions=PARTITIONS,
             events=contestant.events,
+            start=self._start,
             warm=contestant.warm,
             run=name,
             folder=str(state),
@@ -86,7 +105,7 @@ def measure(
         folder = Path(name)
         try:
             with start_cluster(folder / "kafka", heap_megabytes=_HEAP_MEGABYTES) as cluster:
-                field = _Field(cluster.bootstrap, folder, contestants)
+                field = _Field(cluster.bootstrap, folder, contestants, rounds)
                 for turn in range(rounds):
                     # Every other round runs backwards, so that nobody always has the same one before it.
                     for contestant in contestants if turn % 2 == 0 else tuple(reversed(contestants)):
@@ -102,21 +121,40 @@ def measure(
                                 console.print(f"{contestant.name}: {shown(rate)} calls/s")
         except (KafkaUnavailableError, PeersUnavailableError) as error:
             refused = {contestant.name: str(error) for contestant in contestants}
-    return [_result(contestant, rates[RINGWATCH.name], rates, refused) for contestant in contestants]
+    medians = {name: statistics.median(found) for name, found in rates.items() if found and name not in refused}
+    return [
+        *(_rate(contestant, rates[contestant.name], refused.get(contestant.name)) for contestant in contestants),
+        *(_ratio(peer, medians, refused) for peer in contestants if peer.target is not None),
+    ]
 
 
-def _result(
-    contestant: Contestant, ours: Sequence[float], rates: dict[str, list[float]], refused: dict[str, str]
-) -> Result:
+def _rate(contestant: Contestant, found: Sequence[float], reason: str | None) -> Result:
     name = f"rolling counts: {contestant.name}"
-    reason = refused.get(contestant.name)
     if reason is not None:
         return Result(name=name, unit="calls/s", value=None, note=reason)
-    found = rates[contestant.name]
-    value = statistics.median(found)
-    spread = f"median of {len(found)}, {shown(min(found))} to {shown(max(found))}"
     traffic = f"{contestant.events:,} calls of {NUMBERS:,} numbers in {PARTITIONS} partitions"
+    spread = f"median of {len(found)}, {shown(min(found))} to {shown(max(found))}"
+    value = statistics.median(found)
     return Result(name=name, unit="calls/s", value=value, note=f"{contestant.how}; {traffic}; {spread}")
+
+
+def _ratio(peer: Contestant, medians: dict[str, float], refused: dict[str, str]) -> Result:
+    name = f"rolling counts: ringwatch against {peer.name}"
+    target = f">= {peer.target:g}"
+    ours, theirs = medians.get(RINGWATCH.name), medians.get(peer.name)
+    if ours is None or theirs is None:
+        missing = RINGWATCH if ours is None else peer
+        note = f"no figure of {missing.name}: {refused.get(missing.name, 'it did not run')}"
+        return Result(name=name, unit="ratio", value=None, target=target, note=note)
+    return Result(
+        name=name,
+        unit="ratio",
+        value=ours / theirs,
+        against=peer.name,
+        ratio=ours / theirs,
+        target=target,
+        note="medians of the same run",
+    )
 
 
 def main() -> None:

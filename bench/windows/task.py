@@ -20,6 +20,7 @@ class Task:
         topic: what to read from its beginning.
         partitions: of the topic.
         events: how many records the topic has.
+        start: event time of the first, in milliseconds since the epoch.
         warm: records to let pass before time is taken.
         run: names this run, for consumer groups and changelogs.
         folder: for state on disk.
@@ -34,6 +35,7 @@ class Task:
     topic: str
     partitions: int
     events: int
+    start: int
     warm: int
     run: str
     folder: str

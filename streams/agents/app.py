@@ -6,8 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, MutableMapping
-from functools import partial
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final, NoReturn
 
 import faust
@@ -17,15 +16,17 @@ from schemas.log import Log
 from schemas.settings import Settings
 from schemas.topics import CALLBACKS, Topic
 from streams.agents.accounts import accounts_stage
+from streams.agents.arrival import arrival_of
 from streams.agents.assemble import AssembleStage
 from streams.agents.campaigns import CampaignsStage
 from streams.agents.contacts import ContactsStage
 from streams.agents.effects import StoppedError, emit_then_keep_state
-from streams.agents.event_times import time_told_by
 from streams.agents.numbers import numbers_stage
 from streams.agents.stage import Stage, process_all
 from streams.agents.state_table import StateTable
+from streams.transports.kafka.connection import faust_credentials
 from streams.transports.kafka.driver import Transport as KafkaTransport
+from streams.transports.progress import Progress
 from streams.transports.slices import Slice, SlicedTopic
 
 APP_ID: Final = "ringwatch"
@@ -77,16 +78,25 @@ class RingwatchApp(faust.App):
         _end()
 
 
-def create_app(settings: Settings, broker: str, log: Log) -> faust.App:
+def create_app(
+    settings: Settings,
+    broker: str,
+    log: Log,
+    *,
+    app_id: str = APP_ID,
+    stages: Sequence[tuple[str, StageFactory]] = STAGES,
+) -> faust.App:
     """Make the app with all agents.
 
     Args:
         settings: rules, lateness, partitions, how Kafka is reached.
         broker: the URL of the embedded log, or of Kafka; its topics and changelogs exist.
         log: the same log; the states are read from it.
+        app_id: names the consumer group, and the changelogs with the stage's name.
+        stages: those to run, by the names of their tables.
     """
     app = RingwatchApp(
-        APP_ID,
+        app_id,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers] if settings.on_kafka else broker,
         store="memory://",
         datadir=str(settings.data / "faust"),
@@ -110,16 +120,27 @@ def create_app(settings: Settings, broker: str, log: Log) -> faust.App:
         **(_kafka_options(settings) if settings.on_kafka else {}),
     )
     transport: Any = KafkaTransport(app.conf.broker, app) if settings.on_kafka else app.transport
-    transport.aligned = (CALLBACKS.name, time_told_by)
+    transport.aligned = (CALLBACKS.name, arrival_of)
     app.transport = transport
-    for name, factory in STAGES:
+    for name, factory in stages:
         _attach(app, name, factory, settings, log)
+    if settings.on_kafka:
+        _share_progress(app, log)
     return app
 
 
-def _kafka_options(settings: Settings) -> dict[str, Any]:
-    from streams.transports.kafka.connection import faust_credentials
+def _share_progress(app: faust.App, log: Log) -> None:
+    # As with agents, the transport's own consumer and producer know more than Faust's interfaces say.
+    transport: Any = app
 
+    async def share() -> None:
+        progress = Progress(transport.consumer, CALLBACKS.name, log, transport.producer.publish)
+        await progress.run(lambda: app.should_stop)
+
+    app.task(share)
+
+
+def _kafka_options(settings: Settings) -> dict[str, Any]:
     kafka = settings.kafka
     return {
         "broker_credentials": faust_credentials(settings),
@@ -160,24 +181,21 @@ def _add_agent(app: faust.App, table: StateTable, source: Topic) -> None:
         try:
             async for event in stream.noack().events():
                 slice_: Slice = event.value
-                partition = slice_.records[0].partition
                 started = time.perf_counter()
-                effects = process_all(table.stage(partition), slice_.records)
+                effects = {run[0].partition: process_all(table.stage(run[0].partition), run) for run in slice_.runs}
                 worked = time.perf_counter() - started
                 try:
                     await emit_then_keep_state(
-                        effects,
-                        transport.producer.publish,
-                        partial(table.states.keep, partition),
-                        lambda: app.should_stop,
+                        effects, transport.producer.publish, table.states.keep, lambda: app.should_stop
                     )
                 except StoppedError:
                     # Not applied, so not committed: the slice comes again. Acknowledging only lets Faust end.
                     await stream.ack(event)
                     return
-                transport.consumer.applied(
-                    TP(source.name, partition), slice_.next_offset, records=len(slice_.records), seconds=worked
-                )
+                for run in slice_.runs:
+                    place = TP(source.name, run[0].partition)
+                    transport.consumer.applied(place, run[-1].offset + 1)
+                transport.consumer.worked(source.name, len(slice_), worked)
                 await stream.ack(event)
         except Exception:
             _logger.critical(

@@ -190,6 +190,8 @@ class AssembleStage:
 
     def _close_silent(self, record: Record, watermark: int, deadlines: list[tuple[int, bytes]]) -> int:
         """Close or forget the calls whose time has come at this record; give the next free index of its facts."""
+        if not deadlines or deadlines[0][0] > watermark:
+            return 0
         later, due_now = [], []
         while deadlines and deadlines[0][0] <= watermark:
             _, key = heapq.heappop(deadlines)
@@ -255,10 +257,10 @@ class AssembleStage:
         if known.first_at is None or known.number is None:
             return origin.index
         told = state.told
-        if told is not None and known.terminal is None and known.closed_at is None:
-            # A call that goes on has its attempt to tell of, and most of its callbacks leave that as it is.
-            if told.contribution.attempted_at == known.first_at:
-                return origin.index
+        goes_on = known.terminal is None and known.closed_at is None
+        if goes_on and told is not None and told.contribution.attempted_at == known.first_at:
+            # A call that goes on has only its attempt to tell of, and most callbacks leave that as it is.
+            return origin.index
         reading = read(known)
         if state.counted is None:
             state.counted = self._counts(known)

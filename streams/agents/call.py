@@ -107,7 +107,8 @@ def merge(known: Known, callback: Callback) -> None:
     """Add what a callback tells. Commutative and idempotent."""
     at = event_time(callback)
     known.last_at = max(known.last_at, at)
-    if callback.account_sid:
+    # Callbacks of one call mostly repeat each other, here and below: what is known already needs no merging.
+    if callback.account_sid and callback.account_sid != known.account_sid:
         known.account_sid = _smaller(known.account_sid or None, callback.account_sid)
     if callback.answered_by is not None:
         verdict = Verdict(callback.answered_by != "unknown", callback.received_at, callback.answered_by)
@@ -123,19 +124,20 @@ def merge(known: Known, callback: Callback) -> None:
 
 def _merge_status(known: Known, callback: Callback, at: int) -> None:
     known.first_at = _earlier(known.first_at, at)
-    if callback.campaign is not None:
+    campaign, number, contact = callback.campaign, callback.number, callback.contact
+    if campaign is not None and campaign != known.campaign:
         # Only status callbacks: their URL names the campaign, others may come to a URL without one.
-        known.campaign = _smaller(known.campaign, callback.campaign)
-    if callback.number is not None:
-        known.number = _smaller(known.number, callback.number)
-    if callback.contact is not None:
-        known.contact = _smaller(known.contact, callback.contact)
-    if callback.direction is not Direction.UNKNOWN:
+        known.campaign = _smaller(known.campaign, campaign)
+    if number is not None and number != known.number:
+        known.number = _smaller(known.number, number)
+    if contact is not None and contact != known.contact:
+        known.contact = _smaller(known.contact, contact)
+    if callback.direction is not known.direction and callback.direction is not Direction.UNKNOWN:
         untold = known.direction is Direction.UNKNOWN
         known.direction = callback.direction if untold else min(known.direction, callback.direction)
     if callback.parent_call_sid is not None:
         known.parent_call_sid = _smaller(known.parent_call_sid, callback.parent_call_sid)
-    if callback.stir_status is not None:
+    if callback.stir_status is not None and callback.stir_status != known.stir_status:
         known.stir_status = _smaller(known.stir_status, callback.stir_status)
     if callback.status in TERMINAL:
         _merge_terminal(known, callback, at, _STATUS_RANK)

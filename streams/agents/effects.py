@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from heapq import merge
 
 from schemas.log import LogUnavailableError, NewRecord
 from streams.agents.stage import Effects, StateChange
 
 Publish = Callable[[Sequence[NewRecord]], Awaitable[object]]
-Keep = Callable[[Sequence[StateChange]], Awaitable[None]]
+Keep = Callable[[Mapping[int, Sequence[StateChange]]], Awaitable[None]]
 Persist = Callable[[], Awaitable[object]]
 """Makes something durable, or raises LogUnavailableError."""
 
@@ -32,22 +33,31 @@ class StoppedError(Exception):
     """A stop was asked for while the log could not take the effects; the source must stay unacknowledged."""
 
 
-async def emit_then_keep_state(effects: Effects, publish: Publish, keep: Keep, stopping: Callable[[], bool]) -> None:
+async def emit_then_keep_state(
+    effects: Mapping[int, Effects], publish: Publish, keep: Keep, stopping: Callable[[], bool]
+) -> None:
     """Publish emissions, then keep the state; the caller acknowledges the source only after this returned.
 
     Args:
-        effects: of one slice.
+        effects: of one slice, by partition of the source.
         publish: appends emissions to the log in order; returns once all are durable.
-        keep: writes changed states to the changelog; returns once all are durable.
+        keep: writes changed states to the changelog, by partition; returns once all are durable.
         stopping: whether the program is asked to end, which is when an unavailable log is no longer waited for.
 
     Raises:
         StoppedError: the program ends before the log could take all.
     """
-    if effects.emissions:
-        await persist(lambda: publish(effects.emissions), stopping)
-    if effects.changes:
-        await persist(lambda: keep(effects.changes), stopping)
+    # What comes after sees calls in the order in which their callbacks came, over all partitions of this slice.
+    emissions = list(merge(*(effect.emissions for effect in effects.values()), key=_timestamp))
+    if emissions:
+        await persist(lambda: publish(emissions), stopping)
+    changes = {partition: effect.changes for partition, effect in effects.items() if effect.changes}
+    if changes:
+        await persist(lambda: keep(changes), stopping)
+
+
+def _timestamp(record: NewRecord) -> int:
+    return record.timestamp or 0
 
 
 async def persist(attempt: Persist, stopping: Callable[[], bool]) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from schemas.log import Log, NewRecord, Positions, Record
@@ -112,10 +112,7 @@ class OwnedStates:
         Raises:
             LostClaimError: the partition is not owned.
         """
-        found = self._partitions.get(partition)
-        if found is None:
-            raise LostClaimError(f"{self._changelog}[{partition}] is not owned by this worker")
-        return found.data
+        return self._held(partition).data
 
     async def own(self, partitions: Collection[int]) -> set[int]:
         """Own these partitions and no others; give those whose states were read, and are not the ones held before.
@@ -144,48 +141,59 @@ class OwnedStates:
         fresh = {number: _Partition() for number in taken}
         await self._read({(self._changelog, number): 0 for number in taken}, dict(claims), fresh)
         self._partitions.update(fresh)
-        for number, held in fresh.items():
-            if held.overruled:
+        await self._write_over(taken)
+        return set(taken)
+
+    async def keep(self, changes: Mapping[int, Sequence[StateChange]]) -> None:
+        """Write changed states, by partition; return once they are durable.
+
+        Raises:
+            LostClaimError: another worker owns a partition now; the process must not go on with what it holds.
+            LogUnavailableError: not all are known to be written; call again with the same changes.
+        """
+        await self._write(
+            {number: [(change.key, change.value) for change in changed] for number, changed in changes.items()}
+        )
+        await self._write_over(changes)
+
+    async def _write_over(self, partitions: Iterable[int]) -> None:
+        """Put the true states over stale ones."""
+        overruled = {number: self._held(number) for number in partitions if self._held(number).overruled}
+        while overruled:
+            states = {}
+            for number, held in overruled.items():
                 _logger.warning(
                     "%s[%d]: %d states of a worker taken for dead are written over",
                     self._changelog,
                     number,
                     len(held.overruled),
                 )
-                await self._write_over(number, held)
-        return set(taken)
+                states[number] = [(key, held.data.get(key)) for key in held.overruled]
+                held.overruled = {}
+            await self._write(states)
+            overruled = {number: held for number, held in overruled.items() if held.overruled}
 
-    async def keep(self, partition: int, changes: Sequence[StateChange]) -> None:
-        """Write changed states of a partition; return once they are durable.
+    async def _write(self, states: Mapping[int, Sequence[tuple[bytes, bytes | None]]]) -> None:
+        records: list[NewRecord] = []
+        for number, pairs in states.items():
+            headers = ((_EPOCH, self._held(number).epoch.to_bytes(_EPOCH_BYTES, "big", signed=True)),)
+            records.extend(
+                NewRecord(self._changelog, key, value, partition=number, headers=headers) for key, value in pairs
+            )
+        places = iter(await self._publish(records))
+        for number, pairs in states.items():
+            held = self._held(number)
+            offsets = [next(places)[1] for _ in pairs]
+            if offsets and (offsets[0] != held.end or offsets[-1] != held.end + len(offsets) - 1):
+                await self._look_between(number, held, offsets[-1])
+            elif offsets:
+                held.end = offsets[-1] + 1
 
-        Raises:
-            LostClaimError: another worker owns the partition now; the process must not go on with what it holds.
-            LogUnavailableError: not all are known to be written; call again with the same changes.
-        """
-        held = self._partitions.get(partition)
-        if held is None:
+    def _held(self, partition: int) -> _Partition:
+        found = self._partitions.get(partition)
+        if found is None:
             raise LostClaimError(f"{self._changelog}[{partition}] is not owned by this worker")
-        await self._write(partition, held, [(change.key, change.value) for change in changes])
-        if held.overruled:
-            await self._write_over(partition, held)
-
-    async def _write_over(self, partition: int, held: _Partition) -> None:
-        while held.overruled:
-            keys, held.overruled = list(held.overruled), {}
-            await self._write(partition, held, [(key, held.data.get(key)) for key in keys])
-
-    async def _write(self, partition: int, held: _Partition, states: Sequence[tuple[bytes, bytes | None]]) -> None:
-        if not states:
-            return
-        headers = ((_EPOCH, held.epoch.to_bytes(_EPOCH_BYTES, "big", signed=True)),)
-        places = await self._publish(
-            [NewRecord(self._changelog, key, value, partition=partition, headers=headers) for key, value in states]
-        )
-        last = places[-1][1]
-        if places[0][1] == held.end and last == held.end + len(states) - 1:
-            held.end = last + 1
-            return
-        await self._look_between(partition, held, last)
+        return found
 
     async def _look_between(self, partition: int, held: _Partition, last: int) -> None:
         """Read what was written beside this worker's own states, up to the last of them."""

@@ -127,14 +127,20 @@ def _rule_of(rule: VolumeSpikeSettings, subject: Subject, campaigns: Sequence[st
 
 
 def look_for_spike(spike: VolumeSpike, counts: RollingCounts, changes: Sequence[Change]) -> Sequence[Finding]:
-    """Pass changed attempts on to `volume_spike`."""
+    """Pass changed attempts on to `volume_spike`.
+
+    Args:
+        spike: of the subject.
+        counts: of the subject, with the changes applied.
+        changes: the counts that moved.
+    """
     findings: Sequence[Finding] = NOTHING
-    watermark = counts.settled()
-    if watermark is not None:
-        for at, cell, amount in changes:
-            if cell == ATTEMPTS:
-                found = spike.update(at, amount, watermark)
-                findings = [*findings, *found] if found else findings
+    for at, cell, amount in changes:
+        if cell == ATTEMPTS:
+            watermark = counts.settled()
+            assert watermark is not None
+            found = spike.update(at, amount, watermark)
+            findings = [*findings, *found] if found else findings
     return findings
 
 

@@ -1,10 +1,11 @@
-"""Alignment of partitions in event time while there is a backlog.
+"""Alignment of a topic's partitions in time while there is a backlog.
 
 Each partition of a topic is worked off at its own pace. After a standstill, or where a worker was away, one would be
-hours of event time ahead of the other, and what reads the results of both would see calls in an order that never was.
-So a partition waits while another one that has a backlog lies too far behind it. The slowest never waits, so something
-always moves; and nobody waits for a partition that has stood still for long, as speaking late is worse than speaking
-out of order.
+hours ahead of the other, and what reads the results of both would see calls in an order that never was. So records are
+handed out in the order in which they were appended, over all partitions: nothing goes that is newer than what another
+partition may still have. That is exact among the partitions of one worker; those of other workers are known by their
+word, and may be somewhat behind. Nobody waits for a partition that has stood still for long, as speaking late is worse
+than speaking out of order.
 
 The same idea is called watermark alignment in Apache Flink (FLIP-182).
 """
@@ -15,55 +16,72 @@ import msgspec
 
 from schemas.times import MINUTE
 
-AHEAD = 10 * MINUTE
-"""How far a partition may be ahead of another: no rule has a bucket shorter than this, and a backlog of this length is
-long enough to be worked off in large slices."""
+AHEAD = MINUTE
+"""How far this worker's partitions may be ahead of another worker's: below the lateness, so that what one worker does a
+little later is late nowhere, and a backlog of this length is worked off in large slices."""
+
+PATIENCE = 15.0
+"""How long a partition that does not move is waited for, in seconds: a worker that is started anew needs less."""
 
 
 class Place(msgspec.Struct, frozen=True):
     """Where a partition stands.
 
     Attributes:
-        at: event time of its next record in ms since the epoch; None if it has none waiting.
-        told_at: when this was said, in seconds of a clock that does not jump.
+        at: all up to this time may go, in ms since the epoch; None if nothing is waiting in it.
+        since: since when it stands there, in seconds of a clock that does not jump.
+        own: whether it is this worker's.
     """
 
     at: int | None
-    told_at: float
+    since: float
+    own: bool
 
 
 class Alignment:
-    """Says how far in event time partitions may go.
+    """Says up to which time records may be handed out.
 
-    >>> alignment = Alignment(ahead=600_000, patience=60.0)
-    >>> alignment.stands(0, 1_000_000, now=0.0)
-    >>> alignment.stands(1, 5_000_000, now=0.0)
+    >>> alignment = Alignment(ahead=60_000)
+    >>> alignment.stands(0, 1_000_000, now=0.0, own=True)
+    >>> alignment.stands(1, 5_000_000, now=0.0, own=True)
     >>> alignment.limit(now=1.0)
-    1600000
-    >>> alignment.stands(0, None, now=2.0)
+    1000000
+    >>> alignment.stands(0, None, now=2.0, own=True)
+    >>> alignment.stands(2, 4_000_000, now=2.0, own=False)
     >>> alignment.limit(now=3.0)
-    5600000
+    4060000
 
     Args:
-        ahead: how far a partition may be ahead of the one that is furthest behind, in ms of event time.
-        patience: how long a partition that says nothing is waited for, in seconds.
+        ahead: how far own partitions may be ahead of others', in milliseconds.
+        patience: how long a partition that does not move is waited for, in seconds.
     """
 
-    def __init__(self, ahead: int = AHEAD, patience: float = 60.0) -> None:
+    def __init__(self, ahead: int = AHEAD, patience: float = PATIENCE) -> None:
         self._ahead = ahead
         self._patience = patience
         self._places: dict[int, Place] = {}
 
-    def stands(self, partition: int, at: int | None, now: float) -> None:
-        """Note where a partition stands: the event time of its next record, None if none is waiting."""
-        self._places[partition] = Place(at, now)
+    def stands(self, partition: int, at: int | None, now: float, *, own: bool) -> None:
+        """Note where a partition stands: all up to this time may go; None if nothing is waiting in it."""
+        before = self._places.get(partition)
+        if before is None or before.at != at or before.own != own:
+            self._places[partition] = Place(at, now, own)
+
+    def expect(self, partition: int, now: float, seconds: float) -> None:
+        """Wait some seconds for word of another worker's partition that nothing is known of."""
+        if partition not in self._places:
+            self._places[partition] = Place(0, now - self._patience + seconds, own=False)
 
     def forget(self, partition: int) -> None:
-        """Let go of a partition that is somebody else's."""
+        """Let go of what is known of a partition."""
         self._places.pop(partition, None)
 
     def limit(self, now: float) -> int | None:
-        """The event time up to which records may go now; None if nobody is to be waited for."""
+        """The time up to which records may go now, in ms since the epoch; None if nobody is to be waited for."""
         oldest = now - self._patience
-        waiting = [place.at for place in self._places.values() if place.at is not None and place.told_at >= oldest]
-        return min(waiting) + self._ahead if waiting else None
+        waited_for = [
+            place.at if place.own else place.at + self._ahead
+            for place in self._places.values()
+            if place.at is not None and place.since >= oldest
+        ]
+        return min(waited_for, default=None)

@@ -6,7 +6,7 @@ to a few microseconds a record. Only ringwatch's own topics are sliced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import faust
@@ -29,14 +29,13 @@ _FEWEST_RECORDS: Final = 10
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """A run of records of one partition, in order of offset; never empty."""
+    """Runs of records, each of one partition and in order of offset; none is empty, and no two are of one partition."""
 
-    records: Sequence[Record]
+    runs: Sequence[Sequence[Record]]
 
-    @property
-    def next_offset(self) -> int:
-        """The offset to go on from once the slice has been applied."""
-        return self.records[-1].offset + 1
+    def __len__(self) -> int:
+        """How many records there are."""
+        return sum(map(len, self.runs))
 
 
 class SliceLimits:
@@ -60,17 +59,15 @@ class SliceLimits:
         elif records >= self.records and self.records < RECORDS_A_SLICE and seconds < SECONDS_A_SLICE / 2:
             self.records = min(RECORDS_A_SLICE, 2 * self.records)
 
-    def cut(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-        """Cut records of one partition into slices."""
-        start = size = 0
-        for place, record in enumerate(records):
-            length = len(record.value or b"")
-            if place > start and (place - start >= self.records or size + length > BYTES_A_SLICE):
-                yield records[start:place]
-                start, size = place, 0
-            size += length
-        if start < len(records):
-            yield records[start:]
+    def count(self, records: Iterable[Record]) -> int:
+        """How many of these records fit into a slice; one always does."""
+        found = size = 0
+        for record in records:
+            size += len(record.value or b"")
+            if found and (found >= self.records or size > BYTES_A_SLICE):
+                break
+            found += 1
+        return found
 
 
 class SlicedTopic(faust.Topic):

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import islice
 from typing import Any, Final
 
+import msgspec
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
@@ -22,11 +26,13 @@ from streams.transports.slices import SLICED_TOPICS, Slice, SliceLimits
 
 # Between recovery and work nothing is active for a moment; Faust would sleep for a second.
 _MOMENT_SECONDS: Final = 0.02
-# How soon a partition that waits for another is looked at again.
-_GLANCE_SECONDS: Final = 0.05
+# How soon a partition that waits for another is looked at again: a worker's word takes about as long.
+_GLANCE_SECONDS: Final = 0.01
+# One that an agent works on, one that waits, and one on its way.
+_SLICES_IN_WORK: Final = 3
 
 TimeOf = Callable[[Record], int | None]
-"""The event time that a record tells, in ms since the epoch; None if it tells none."""
+"""The time that a record's place in the order goes by, in ms since the epoch; None if it tells none."""
 
 
 class SlicingConsumer(FaustConsumer):
@@ -35,7 +41,8 @@ class SlicingConsumer(FaustConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alignment = Alignment()
-        # Set on the transport by whoever makes the app: the topic whose partitions are aligned, and how to read a time.
+        # Set on the transport by whoever makes the app: the topic whose partitions are handed out in one order, and the
+        # time that the order goes by.
         aligned: tuple[str, TimeOf] | None = getattr(self.transport, "aligned", None)
         self._aligned_topic: str | None = None if aligned is None else aligned[0]
         self._time_of: TimeOf | None = None if aligned is None else aligned[1]
@@ -43,18 +50,15 @@ class SlicingConsumer(FaustConsumer):
         self._held: dict[TP, list[Record]] = {}
         self._reached: dict[TP, int] = {}
         self._limits: dict[str, SliceLimits] = {}
+        self._in_work: Counter[str] = Counter()
 
-    def applied(self, tp: TP, next_offset: int, *, records: int, seconds: float) -> None:
-        """Note that all before an offset is applied and durable.
-
-        Args:
-            tp: topic and partition.
-            next_offset: where to go on from.
-            records: how many the slice had.
-            seconds: how long the agent worked on it; later slices are made shorter if that was long.
-        """
+    def applied(self, tp: TP, next_offset: int) -> None:
+        """Note that all of a partition before an offset is applied and durable."""
         self._applied[tp] = next_offset
-        self._limits_of(tp.topic).note(records, seconds)
+
+    def worked(self, topic: str, records: int, seconds: float) -> None:
+        """Note how long an agent worked on a slice of so many records; later ones are made shorter if that was long."""
+        self._limits_of(topic).note(records, seconds)
 
     def owned(self) -> set[tuple[str, int]]:
         """The partitions of sliced topics that are this worker's now, as topic and number."""
@@ -69,6 +73,30 @@ class SlicingConsumer(FaustConsumer):
             if start is not None and end is not None:
                 found[topic, partition] = max(0, end - start)
         return found
+
+    def places(self) -> dict[int, tuple[int | None, int]]:
+        """Where the partitions of the aligned topic stand that are this worker's: time and offset, by partition.
+
+        The time is that of the next record in ms since the epoch, None if nothing is waiting; the offset is the next
+        to be handed out.
+        """
+        found: dict[int, tuple[int | None, int]] = {}
+        for topic, partition in self.owned():
+            if topic == self._aligned_topic:
+                tp = TP(topic, partition)
+                held = self._held.get(tp)
+                if held:
+                    found[partition] = (held[0].timestamp, held[0].offset)
+                else:
+                    found[partition] = (self._reached.get(tp) if self._is_behind(tp) else None, self._next_of(tp))
+        return found
+
+    def _next_of(self, tp: TP) -> int:
+        return self._position_of(tp) or 0
+
+    def reached(self) -> int | None:
+        """The latest time of a record that was handed out of the aligned topic; None before the first."""
+        return max(self._reached.values(), default=None)
 
     def _starting(self, tp: TP) -> int | None:
         """The offset that a partition was taken over at."""
@@ -87,11 +115,12 @@ class SlicingConsumer(FaustConsumer):
         raise NotImplementedError
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
-        wanted = set(active_partitions or ()) - self._held.keys()
+        busy = {topic for topic, slices in self._in_work.items() if slices >= _SLICES_IN_WORK}
+        wanted = {tp for tp in active_partitions or () if tp not in self._held and tp.topic not in busy}
         if not wanted:
             await asyncio.sleep(_GLANCE_SECONDS)
             return {}
-        return await self._fetch(wanted, min(timeout, _GLANCE_SECONDS) if self._held else timeout)
+        return await self._fetch(wanted, _GLANCE_SECONDS if self._held or busy else timeout)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch once: slices of ringwatch's own topics, anything else record by record."""
@@ -99,94 +128,128 @@ class SlicingConsumer(FaustConsumer):
             await asyncio.sleep(_MOMENT_SECONDS)
             return
         generation = self.app.consumer_generation_id
-        found: tuple[Any, Any] = await self._wait_next_records(timeout)
-        fetched = found[0]
-        if fetched is None or self.should_stop:
+        fetched, _ = await self._wait_next_records(timeout)
+        if self.should_stop:
             return
         if not self.flow_active:
-            self._held.clear()
             await self._go_back()
             return
-        for tp, records in self._released(fetched):
+        assert fetched is not None
+        for tp, records in fetched.items():
+            if tp.topic in SLICED_TOPICS:
+                held = self._held.setdefault(tp, [])
+                held.extend(self._timed(records) if tp.topic == self._aligned_topic else records)
+                continue
+            for record in records:
+                yield tp, self._message(tp, record, record.key, record.value)
+        for tp, runs in self._slices():
+            last = runs[-1][-1]
+            yield tp, self._message(tp, last, None, Slice(runs))
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 # What is left is fetched again: positions are set to what was applied when the flow goes on.
-                self._held.clear()
+                self._let_go()
                 return
-            if tp.topic not in SLICED_TOPICS:
-                for record in records:
-                    yield tp, self._message(tp, record, record.key, record.value)
-                continue
-            for part in self._limits_of(tp.topic).cut(records):
-                if not self.flow_active:
-                    return
-                yield tp, self._message(tp, part[-1], None, Slice(part))
+
+    def _slices(self) -> Iterator[tuple[TP, Sequence[Sequence[Record]]]]:
+        """Make slices of what is held, as many as may be in work; with each the partition of its last run."""
+        for topic in {tp.topic: None for tp in self._held}:
+            while self._in_work[topic] < _SLICES_IN_WORK:
+                runs = self._next_runs(topic)
+                if not runs:
+                    break
+                self._in_work[topic] += 1
+                yield TP(topic, runs[-1][-1].partition), runs
+
+    def _timed(self, records: Sequence[Record]) -> Iterator[Record]:
+        """Give the records with the time that their order goes by, which what they cause will carry too."""
+        assert self._time_of is not None
+        for record in records:
+            at = self._time_of(record)
+            yield record if at is None else msgspec.structs.replace(record, timestamp=at)
 
     async def _go_back(self) -> None:
         """Set positions to what was applied; the flow was stopped while records were fetched."""
+        self._let_go()
         try:
             await self.perform_seek()
         except Exception as error:  # noqa: BLE001 - the rebalance that stopped the flow sets them again
             self.log.info("positions can't be set now: %s", error)
 
-    def _released(self, fetched: Mapping[TP, Sequence[Record]]) -> Iterator[tuple[TP, Sequence[Record]]]:
-        for tp, records in fetched.items():
-            if tp.topic == self._aligned_topic:
-                self._held.setdefault(tp, []).extend(records)
-            else:
-                yield tp, records
-        if self._held:
-            yield from self._aligned()
+    def _let_go(self) -> None:
+        self._held.clear()
+        self._in_work.clear()
 
-    def _aligned(self) -> Iterator[tuple[TP, Sequence[Record]]]:
-        """Give what may go now of the partitions that are held in event time."""
-        held = len(self._held)
-        moved = True
-        # One that has run empty must be looked for in the log first: it may be the one that is furthest behind.
-        while moved and len(self._held) == held:
-            moved = False
-            now = time.monotonic()
-            self._tell_places(now)
-            limit = self.alignment.limit(now)
-            for tp in list(self._held):
-                records = self._held.pop(tp)
-                ready = len(records) if limit is None else self._count_up_to(records, limit)
-                if ready < len(records):
-                    self._held[tp] = records[ready:]
-                if ready:
-                    moved = True
-                    self._note_reached(tp, records[:ready])
-                    yield tp, records[:ready]
+    def _next_runs(self, topic: str) -> Sequence[Sequence[Record]]:
+        """Take the runs of the next slice of a topic; none if nothing may be handed out now."""
+        lanes = {tp: records for tp, records in self._held.items() if tp.topic == topic}
+        if topic == self._aligned_topic:
+            return self._next_in_order(lanes)
+        return self._take(lanes, dict(self._count_in_turn(lanes, self._limits_of(topic))))
 
-    def _tell_places(self, now: float) -> None:
+    def _count_in_turn(self, lanes: Mapping[TP, Sequence[Record]], limits: SliceLimits) -> list[tuple[TP, int]]:
+        together = limits.count(record for records in lanes.values() for record in records)
+        counts = []
+        for tp, records in lanes.items():
+            counts.append((tp, min(together, len(records))))
+            together -= counts[-1][1]
+        return counts
+
+    def _next_in_order(self, lanes: Mapping[TP, Sequence[Record]]) -> Sequence[Sequence[Record]]:
+        """Take the runs of the next slice in the order in which records were appended over all partitions.
+
+        No further than where each partition that has more in the log has been fetched to, nor than other workers'
+        partitions allow.
+        """
+        limit = self._limit(lanes)
+        if limit is None and len(lanes) == 1:
+            [(tp, records)] = lanes.items()
+            return self._take(lanes, {tp: self._limits_of(tp.topic).count(records)})
+        ready = {tp: self._count_up_to(records, limit) for tp, records in lanes.items()}
+        if not any(ready.values()):
+            return []
+        topic = next(iter(lanes)).topic
+        in_order = merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
+        fitting = self._limits_of(topic).count(in_order)
+        in_order = merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
+        counts = Counter(TP(topic, record.partition) for record in islice(in_order, fitting))
+        for tp, count in counts.items():
+            self._reached[tp] = lanes[tp][count - 1].timestamp
+        return self._take(lanes, counts)
+
+    def _limit(self, lanes: Mapping[TP, Sequence[Record]]) -> int | None:
+        now = time.monotonic()
         aligned = {tp for tp in self._get_active_partitions() if tp.topic == self._aligned_topic}
-        for tp in aligned | self._held.keys():
-            held = self._held.get(tp)
-            if held is not None:
-                self.alignment.stands(tp.partition, self._first_time(held), now)
+        for tp in aligned | lanes.keys():
+            if self._is_behind(tp):
+                # All up to the last record fetched may go; of a partition not fetched yet, nothing is known.
+                at = lanes[tp][-1].timestamp if tp in lanes else self._reached.get(tp, 0)
+                self.alignment.stands(tp.partition, at, now, own=True)
             else:
-                behind = self._is_behind(tp)
-                self.alignment.stands(tp.partition, self._reached.get(tp, 0) if behind else None, now)
+                self.alignment.stands(tp.partition, None, now, own=True)
+        return self.alignment.limit(now)
 
     def _is_behind(self, tp: TP) -> bool:
         position, end = self._position_of(tp), self._end(tp)
         return position is None or end is None or position < end
 
-    def _first_time(self, records: Sequence[Record]) -> int | None:
-        assert self._time_of is not None
-        return next((at for at in map(self._time_of, records) if at is not None), None)
+    @staticmethod
+    def _count_up_to(records: Sequence[Record], limit: int | None) -> int:
+        if limit is None:
+            return len(records)
+        return next((place for place, record in enumerate(records) if record.timestamp > limit), len(records))
 
-    def _note_reached(self, tp: TP, records: Sequence[Record]) -> None:
-        at = self._first_time(list(reversed(records)))
-        if at is not None:
-            self._reached[tp] = at
-
-    def _count_up_to(self, records: Sequence[Record], limit: int) -> int:
-        assert self._time_of is not None
-        for place, record in enumerate(records):
-            at = self._time_of(record)
-            if at is not None and at > limit:
-                return place
-        return len(records)
+    def _take(self, lanes: Mapping[TP, Sequence[Record]], counts: Mapping[TP, int]) -> Sequence[Sequence[Record]]:
+        runs = []
+        for tp, count in counts.items():
+            if not count:
+                continue
+            records = lanes[tp]
+            runs.append(records[:count])
+            if count == len(records):
+                del self._held[tp]
+            else:
+                self._held[tp] = list(records[count:])
+        return runs
 
     def _limits_of(self, topic: str) -> SliceLimits:
         found = self._limits.get(topic)
@@ -221,6 +284,8 @@ class SlicingConsumer(FaustConsumer):
         if message.acked:
             return False
         message.acked = True
+        if self._in_work[message.topic] > 0:
+            self._in_work[message.topic] -= 1
         self._unacked_messages.discard(message)
         notify(self._waiting_for_ack)
         return True
@@ -230,11 +295,9 @@ class SlicingConsumer(FaustConsumer):
         if tp.topic not in SLICED_TOPICS:
             await super()._add_gap(tp, offset_from, offset_to)
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        yield from super()._filter_tps_with_pending_acks(topics)
-        for tp in self._applied:
-            if topics is None or tp in topics or tp.topic in topics:
-                yield tp
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
+        applied = [tp for tp in self._applied if topics is None or tp in topics or tp.topic in topics]
+        return [*super()._filter_tps_with_pending_acks(topics), *applied]
 
     def _new_offset(self, tp: TP) -> int | None:
         if tp.topic in SLICED_TOPICS:
@@ -245,9 +308,13 @@ class SlicingConsumer(FaustConsumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let slices in work be finished and committed, then let go of the partitions."""
         await super().on_partitions_revoked(revoked)
-        self._held.clear()
+        self._let_go()
         for tp in revoked:
             self._applied.pop(tp, None)
             self._reached.pop(tp, None)
             if tp.topic == self._aligned_topic:
                 self.alignment.forget(tp.partition)
+
+
+def _timestamp(record: Record) -> int:
+    return record.timestamp

@@ -56,7 +56,7 @@ def test_no_broker_outlives_a_killed_run(tmp_path: Path) -> None:
     """The kernel ends the brokers of a process that was itself killed."""
     code = (
         "import sys, time; from pathlib import Path; from bench.apache_kafka import start_cluster\n"
-        "cluster = start_cluster(Path(sys.argv[1])); print(cluster.pid(1), flush=True); time.sleep(600)"
+        "cluster = start_cluster(Path(sys.argv[1]), brief=True); print(cluster.pid(1), flush=True); time.sleep(600)"
     )
     try:
         java()

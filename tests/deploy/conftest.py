@@ -49,3 +49,16 @@ def run_tool() -> RunTool:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_compose(run_tool: RunTool) -> RunTool:
+    """Run Docker Compose, by itself or as Docker's plugin; skip the test where there is none. It needs no engine."""
+    program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        if run_tool(*program, "version").returncode != 0:
+            pytest.skip("docker has no compose here")
+        return run_tool(*program, *arguments)
+
+    return run

@@ -45,7 +45,9 @@ def replayed(simulated: Path) -> bytes:
     return said.stdout_bytes
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "replay", "simulate", "sql", "check"])
+@pytest.mark.parametrize(
+    "command", ["up", "gateway", "worker", "history", "feed", "demo", "replay", "simulate", "sql", "check"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     """--help names the command's options."""
     said = ask(command, "--help")

@@ -17,6 +17,7 @@ from schemas.times import HOUR
 from schemas.topics import CALLS
 from streams.agents.app import changelog_of
 from streams.agents.campaigns import campaign_key
+from streams.agents.owned_states import CLAIM_KEY
 from streams.agents.replay import Replay
 from streams.transports.local.log import LocalLog
 
@@ -151,6 +152,32 @@ def test_a_removed_subject_is_gone(log: LocalLog, settings: Settings, facts: lis
             assert gone.number not in {view.value for view in rolling.numbers(None, 100, None)}
             assert gone.campaign not in {view.value for view in rolling.campaigns(None, 100)}
 
+    asyncio.run(run())
+
+
+def test_a_state_of_a_worker_taken_for_dead_is_passed_over(
+    log: LocalLog, settings: Settings, facts: list[CallFact]
+) -> None:
+    """A state written under an older claim than the last one before it is not shown, nor is the claim a number."""
+    number, changelog = facts[0].number, changelog_of("numbers")
+
+    async def run() -> None:
+        async with _following(log, settings) as rolling:
+            before = rolling.numbers(None, 100, None)
+            [(_, claimed)] = await log.append([NewRecord(changelog, CLAIM_KEY, b"claim", partition=0)])
+            older = (("epoch", (claimed - 1).to_bytes(8, "big", signed=True)),)
+            newer = (("epoch", claimed.to_bytes(8, "big", signed=True)),)
+            await log.append(
+                [
+                    NewRecord(changelog, number.encode(), None, partition=0, headers=older),
+                    NewRecord(changelog, facts[1].number.encode(), None, partition=0, headers=newer),
+                ]
+            )
+            await _until(lambda: len(rolling.numbers(None, 100, None)) < len(before))
+            expected = [view.value for view in before if view.value != facts[1].number]
+            assert [view.value for view in rolling.numbers(None, 100, None)] == expected
+
+    assert number != facts[1].number
     asyncio.run(run())
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,14 @@ def _record(call_sid: str = "CA1", partition: int = 0, at: int | None = None) ->
 
 
 @asynccontextmanager
-async def _ticking(log: LocalLog, interval: float = _INTERVAL_SECONDS) -> AsyncIterator[None]:
+async def _ticking(
+    log: LocalLog, interval: float = _INTERVAL_SECONDS, held: Collection[int] | None = None
+) -> AsyncIterator[None]:
+    all_partitions = range(log.topics()[CALLBACKS.name])
     stop = asyncio.Event()
-    task = asyncio.create_task(tick_silent_partitions(log, stop, lambda: range(log.topics()[CALLBACKS.name]), interval))
+    task = asyncio.create_task(
+        tick_silent_partitions(log, stop, lambda: all_partitions if held is None else held, interval)
+    )
     try:
         yield
     finally:
@@ -91,6 +96,21 @@ def test_a_silent_partition_gets_ticks_and_one_never_written_gets_none(log: Loca
     ticks = [Callback.decode(record.value or b"") for record in all_records(log, CALLBACKS.name, 1)][1:]
     assert {tick.kind for tick in ticks} == {CallbackKind.TICK}
     assert began <= ticks[0].received_at <= ticks[1].received_at <= _now()
+
+
+def test_only_partitions_that_are_held_get_ticks(log: LocalLog) -> None:
+    """Where another worker holds a partition, its silence is that worker's business; what is held may change."""
+    held = {1}
+
+    async def run() -> None:
+        await log.append([_record(partition=0), _record(partition=1)])
+        async with _ticking(log, held=held):
+            await _until(lambda: log.end(CALLBACKS.name, 1) >= 3)
+            assert log.end(CALLBACKS.name, 0) == 1
+            held.add(0)
+            await _until(lambda: log.end(CALLBACKS.name, 0) >= 2)
+
+    asyncio.run(run())
 
 
 def test_a_busy_partition_gets_no_tick(log: LocalLog, all_records: AllRecords) -> None:

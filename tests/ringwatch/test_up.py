@@ -125,10 +125,14 @@ def test_a_full_disk_is_503_until_there_is_room(settings: Settings, traffic: Any
             assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
             assert int(answer.headers["Retry-After"]) > 0
             assert (await client.get("/healthz")).status_code == httpx.codes.OK
+            state = await client.get("/readyz")
+            assert state.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            assert state.json()["checks"]["gateway"] == "the log takes no records; the program's log says why"
             connection.execute("PRAGMA max_page_count = 1000000")
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 while not (await post(client, refused)).is_success:  # noqa: ASYNC110 - as Twilio would
                     await asyncio.sleep(0.05)
+            assert (await client.get("/readyz")).json()["checks"]["gateway"] == "ready"
             for line in lines[len(accepted) : len(accepted) + 50]:
                 assert (await post(client, line)).is_success
             await _settled(up)

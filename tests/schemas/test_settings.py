@@ -100,7 +100,35 @@ def test_secrets_do_not_show_themselves(monkeypatch: pytest.MonkeyPatch) -> None
             "rules.volume_spike: campaigns.renewals.number_limit: ",
             "greater than or equal to 1",
         ),
-        ('broker = "kafka://broker:9092"', "broker: ", "write local:///PATH or leave it out"),
+        ('broker = "kafka://"', "broker: ", "write kafka://HOST:PORT,HOST:PORT, e.g. kafka://127.0.0.1:9092"),
+        ('broker = "kafka://one:9092,two"', "broker: ", "write kafka://HOST:PORT,HOST:PORT"),
+        ('broker = "kafka://one:0"', "broker: ", "write kafka://HOST:PORT,HOST:PORT"),
+        ('broker = "redis://one:6379"', "broker: ", "write local:///PATH or kafka://HOST:PORT,HOST:PORT"),
+        ('[kafka]\nsecurity_protocol = "TLS"', "kafka.security_protocol: ", "'SASL_PLAINTEXT'"),
+        ("[kafka]\nappend_seconds = 20", "kafka.append_seconds: ", "less than or equal to 14"),
+        ('[kafka]\nsecurity_protocol = "SASL_SSL"', "kafka: ", "sasl_username: missing; security_protocol SASL_SSL"),
+        (
+            '[kafka]\nsecurity_protocol = "SASL_PLAINTEXT"\nsasl_username = "u"',
+            "kafka: ",
+            "sasl_password: missing; security_protocol SASL_PLAINTEXT needs it",
+        ),
+        ('[kafka]\nsasl_username = "u"', "kafka: ", "sasl_username: security_protocol PLAINTEXT does not use it"),
+        ('[kafka]\nca_file = "ringwatch.toml"', "kafka: ", "ca_file: security_protocol PLAINTEXT does not use it"),
+        (
+            '[kafka]\nsecurity_protocol = "SSL"\nca_file = "none.pem"',
+            "kafka: ",
+            "ca_file: none.pem is no file; name a PEM file that is there",
+        ),
+        (
+            '[kafka]\nsecurity_protocol = "SSL"\nkey_file = "ringwatch.toml"',
+            "kafka: ",
+            "certificate_file: missing; key_file is the key of a certificate",
+        ),
+        (
+            '[kafka]\nsecurity_protocol = "SSL"\nkey_password = "hush"',
+            "kafka: ",
+            "certificate_file: missing; key_password",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(text: str, key: str, hint: str) -> None:
@@ -183,12 +211,36 @@ def test_a_campaign_has_its_own_values_and_shares_the_rest() -> None:
     assert (others.odds_ratio, others.enabled, rule.of_campaign(None)) == (0.3, True, rule)
 
 
-def test_a_secret_of_the_wrong_kind_is_not_shown() -> None:
-    """The error of an auth token names its key and never what was written there."""
-    write("[accounts]\nAC1 = 8765\n")
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[accounts]\nAC1 = 8765", "accounts.AC1: "),
+        ("[kafka]\nsasl_password = 8765", "kafka.sasl_password: "),
+        ("[kafka]\nkey_password = 8765", "kafka.key_password: "),
+        ('[kafka]\nsasl_password = "8765"', "kafka: sasl_password: "),
+    ],
+)
+def test_a_secret_that_is_refused_is_not_shown(text: str, key: str) -> None:
+    """The error of a token or password names its key and never what was written there."""
+    write(text + "\n")
     said = refusal()
-    assert said.startswith("accounts.AC1: ")
+    assert said.startswith(key)
     assert "8765" not in said
+
+
+def test_a_wrong_broker_is_all_that_is_said() -> None:
+    """Settings whose default follows from the broker are not complained about as well."""
+    said = refusal(broker="kafka:/one:9092")
+    assert said.startswith("broker: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_kafka_is_named_by_its_brokers() -> None:
+    """A kafka:// broker gives its addresses, and twelve partitions where no other number is set."""
+    settings = load_settings(broker="kafka://one:9092,[::1]:9093")
+    assert (settings.on_kafka, settings.bootstrap_servers) == (True, ["one:9092", "[::1]:9093"])
+    assert (settings.partitions, load_settings(broker="kafka://one:9092", partitions=3).partitions) == (12, 3)
+    assert not load_settings().on_kafka
 
 
 def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

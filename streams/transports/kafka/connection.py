@@ -11,6 +11,7 @@ from faust.types.auth import CredentialsT
 from kafka import KafkaAdminClient
 from kafka.errors import (
     AuthorizationError,
+    IllegalSaslStateError,
     IncompatibleBrokerVersion,
     KafkaError,
     SaslAuthenticationFailedError,
@@ -29,7 +30,19 @@ _BOOTSTRAP_MILLISECONDS = 8_000
 _REQUEST_MILLISECONDS = 4_000
 _HANDSHAKE_SECONDS = 3.0
 
-_REFUSED = (SaslAuthenticationFailedError, UnsupportedSaslMechanismError, AuthorizationError)
+# A broker says why and hangs up; over TLS kafka-python mostly sees only the latter, so it is asked again.
+_LOGINS = 4
+
+_REFUSED = (
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+    IllegalSaslStateError,
+    AuthorizationError,
+)
+_REFUSAL = (
+    "kafka.sasl_username, kafka.sasl_password, kafka.sasl_mechanism: {server} refuses them ({why}); "
+    "write those of a user that it knows"
+)
 
 
 def kafka_python_options(settings: Settings) -> dict[str, Any]:
@@ -110,7 +123,10 @@ def connect(settings: Settings) -> tuple[KafkaAdminClient, tuple[int, ...]]:
         LogUnavailableError: no broker answers.
     """
     options = kafka_python_options(settings)
-    _check_certificates(settings, options)
+    if settings.kafka.uses_tls:
+        _check_certificates(settings, options["ssl_context"])
+    if settings.kafka.uses_sasl:
+        _check_password(options)
     servers = ", ".join(settings.bootstrap_servers)
     clients: list[KafkaNetClient] = []
 
@@ -129,11 +145,6 @@ def connect(settings: Settings) -> tuple[KafkaAdminClient, tuple[int, ...]]:
         # An admin client that could not be made leaves its sockets and its thread behind.
         for made in clients:
             made.close()
-        if isinstance(error, _REFUSED):
-            raise ConfigurationError(
-                f"kafka.sasl_username, kafka.sasl_password, kafka.sasl_mechanism: {servers} refuses them ({error}); "
-                "write those of a user that the brokers know"
-            ) from error
         if isinstance(error, IncompatibleBrokerVersion):
             raise ConfigurationError(f"broker: {servers} is no broker ({error}); name its client port") from error
         if isinstance(error, KafkaError):
@@ -152,11 +163,8 @@ def _password(settings: Settings) -> str | None:
     return None if password is None else password.get_secret_value()
 
 
-def _check_certificates(settings: Settings, options: dict[str, Any]) -> None:
+def _check_certificates(settings: Settings, context: ssl.SSLContext) -> None:
     """Say what is wrong with a certificate; kafka-python only tries again until its time is over."""
-    context: ssl.SSLContext | None = options.get("ssl_context")
-    if context is None:
-        return
     for server in settings.bootstrap_servers:
         host, _, port = server.rpartition(":")
         host = host.strip("[]")
@@ -179,3 +187,33 @@ def _check_certificates(settings: Settings, options: dict[str, Any]) -> None:
         except OSError:
             # Away or not yet started: the next may answer, and bootstrapping waits for all of them.
             continue
+
+
+def _check_password(options: dict[str, Any]) -> None:
+    """Say when name and password are refused; kafka-python only tries again until its time is over."""
+    for server in options["bootstrap_servers"]:
+        for _ in range(_LOGINS):
+            error, spoken = _log_in(options, server)
+            if error is None:
+                return
+            if isinstance(error, _REFUSED):
+                raise ConfigurationError(_REFUSAL.format(server=server, why=error)) from error
+            if not spoken:
+                # Away or not yet started: the next may answer, and bootstrapping waits for all of them.
+                break
+        else:
+            raise ConfigurationError(_REFUSAL.format(server=server, why="it hung up when told")) from error
+
+
+def _log_in(options: dict[str, Any], server: str) -> tuple[BaseException | None, bool]:
+    """Try name and password once; give what went wrong, and whether it is a broker that was spoken to."""
+    client = KafkaNetClient(**{**options, "bootstrap_servers": [server]})
+    try:
+        broker = client.cluster.bootstrap_brokers()[0]
+        connection = client._manager.get_connection(broker.node_id)  # noqa: SLF001 - kafka-python tells nowhere else why a connection failed
+        opening = connection.init_future
+        client.poll(timeout_ms=_HANDSHAKE_SECONDS * 1_000, future=opening)
+        error = opening.exception if opening.is_done else TimeoutError(server)
+        return error, connection.broker_version_data is not None
+    finally:
+        client.close()

@@ -101,6 +101,6 @@ class KafkaLog:
         return reader
 
     async def close(self) -> None:
-        """Wait for appends on their way, at most `kafka.append_seconds`, then end; readers are closed by who has them."""
+        """Wait for appends on their way, at most `kafka.append_seconds`, then end. Readers have their own `close`."""
         await asyncio.to_thread(self._appender.close)
         await asyncio.to_thread(self._topics.close)

@@ -20,8 +20,6 @@ _COPIES_FOR_TWO_IN_SYNC = 3
 # An Event Streams body may be 4 MiB, and is kept with its parameters and as JSON, which escapes some characters.
 _MESSAGE_BYTES = 8 * 1024 * 1024
 _NO_LIMIT = -1
-# Kafka's largest time. A sender's wrong clock is judged when the record is read; refusing it would lose it.
-_ANY_TIME = 2**63 - 1
 
 # The newest segment is never compacted, and a restart reads it whole: a tenth of a second at this size.
 _SEGMENT_BYTES = 32 * 1024 * 1024
@@ -61,8 +59,6 @@ REQUIRED: Final = AT_LEAST | {
     "min.insync.replicas",
     "cleanup.policy",
     "message.timestamp.type",
-    "message.timestamp.after.max.ms",
-    "message.timestamp.before.max.ms",
     "unclean.leader.election.enable",
 }
 """Settings without which records are refused, lost or misread. The others are about speed and space."""
@@ -95,12 +91,15 @@ def configs_of(topic: Topic, copies: int) -> dict[str, str]:
         "max.message.bytes": str(_MESSAGE_BYTES),
         # Stored as the sender compressed it; the brokers need not do it again.
         "compression.type": "producer",
-        "message.timestamp.type": "CreateTime",
-        "message.timestamp.after.max.ms": str(_ANY_TIME),
-        "message.timestamp.before.max.ms": str(_ANY_TIME),
+        # Retention counts from when a record came into the log, so that old calls that are played in stay as long; and
+        # no sender's wrong clock can have a record refused.
+        "message.timestamp.type": "LogAppendTime",
         # A copy that lags has not all that was acknowledged; better no leader than that one.
         "unclean.leader.election.enable": "false",
     }
+    if topic.retention is not None and topic.retention < DAY:
+        # What is in the newest segment stays, however old.
+        configs["segment.ms"] = str(topic.retention)
     if topic.cleanup is Cleanup.COMPACT:
         configs |= {
             "segment.bytes": str(_SEGMENT_BYTES),

@@ -3,102 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import (
-    IllegalStateError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    RetriableError,
-)
+from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError, RetriableError
 
 from schemas.log import LogUnavailableError, NewRecord
 from schemas.settings import Kafka
+from streams.transports.kafka.acknowledgements import PendingAppend, Wakeup
 from streams.transports.local.partitioner import partition_for
 
-# Requests that come within this share a batch for each partition. It is small beside what a replicated append takes.
-_LINGER_MILLISECONDS = 2
+# Requests that come within this share a batch for each partition. Less costs more processor time for each record, as
+# kafka-python's batches and requests are dear; more only adds to what an append takes.
+_LINGER_MILLISECONDS = 5
 # Some hundred callbacks.
 _BATCH_BYTES = 131_072
-# A callback shrinks to a third, and an lz4 batch costs less than the copies it saves on the way.
+# Takes a twelfth more processor time here. Five callbacks shrink to 28 %, twenty to 16 %, for every broker that copies
+# and keeps them.
 _COMPRESSION = "lz4"
-# What topics take at most, and a batch's own fields.
-MAX_RECORD_BYTES = 8 * 1024 * 1024
-_MAX_REQUEST_BYTES = MAX_RECORD_BYTES + 65_536
+# What topics take at most, and the fields of a batch beside it.
+_RECORD_BYTES = 8 * 1024 * 1024
+_REQUEST_BYTES = _RECORD_BYTES + 65_536
 # Offsets, lengths and the future of a record while it waits.
 _RECORD_OVERHEAD = 100
+# kafka-python ends what has waited too long within this; where it does not, it waits for what may never come.
+_GRACE_SECONDS = 1.0
 # Without an acknowledgement for this many times `append_seconds`, the client itself may be what is stuck.
 _STUCK_TIMES = 3
-_METADATA_GLANCE_SECONDS = 0.02
+_GLANCE_SECONDS = 0.02
+_ASK_AGAIN_SECONDS = 0.5
 _END_SECONDS = 5.0
-
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 _logger = logging.getLogger(__name__)
 
 
-class _Append:
-    """Records that were appended together and what became of them."""
-
-    __slots__ = ("acknowledged", "error", "future", "largest", "left", "places", "producer", "size")
-
-    def __init__(
-        self,
-        producer: KafkaProducer,
-        future: asyncio.Future[list[tuple[int, int]]],
-        acknowledged: _Acknowledged,
-        sizes: Sequence[int],
-    ) -> None:
-        self.producer = producer
-        self.future = future
-        self.acknowledged = acknowledged
-        self.left = len(sizes)
-        self.places = [(-1, -1)] * len(sizes)
-        self.size = sum(sizes)
-        self.largest = max(sizes)
-        self.error: BaseException | None = None
-
-
-class _Acknowledged:
-    """Hands finished appends from the producer's thread to their event loop, many in one wake-up."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._finished: deque[_Append] = deque()
-        self._woken = False
-
-    def put(self, append: _Append) -> None:
-        self._finished.append(append)
-        if not self._woken:
-            self._woken = True
-            try:
-                self.loop.call_soon_threadsafe(self._settle)
-            except RuntimeError:
-                # The loop is closed, so nobody waits.
-                self._finished.clear()
-
-    def _settle(self) -> None:
-        self._woken = False
-        while self._finished:
-            append = self._finished.popleft()
-            if append.future.done():
-                continue
-            if append.error is None:
-                append.future.set_result(append.places)
-            else:
-                append.future.set_exception(_as_raised(append.error, append.largest))
-
-
 class Appender:
-    """Appends records over one shared producer of kafka-python, which it replaces when that can't go on.
+    """Appends records over one producer of kafka-python, which it replaces when that can't go on.
 
     Args:
         options: of the client; see `kafka_python_options`.
@@ -120,51 +65,51 @@ class Appender:
         self._options = _producer_options(options, version, settings.append_seconds)
         self._lock = threading.Lock()
         self._waiting_bytes = 0
-        self._waiting: set[_Append] = set()
+        self._waiting: set[PendingAppend] = set()
         self._heard_at = time.monotonic()
-        self._broken: KafkaProducer | None = None
         self._closed = False
-        self._acknowledged: _Acknowledged | None = None
-        self._producer = KafkaProducer(**self._options)
+        self._wakeup: Wakeup | None = None
+        self._known: set[str] = set()
+        self._learning: dict[str, asyncio.Task[int]] = {}
+        self._ending: list[threading.Thread] = []
+        self._producer: KafkaProducer | None = None
+        self._usable()
 
     async def append(self, records: Sequence[NewRecord]) -> list[tuple[int, int]]:
         """Append records and return partition and offset of each; see `KafkaLog.append`."""
-        if not records:
-            return []
         sizes = [_checked_size(record) for record in records]
+        if not sizes:
+            return []
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._seconds
-        producer = self._usable()
-        size = sum(sizes)
-        self._reserve(size)
+        self._reserve(sum(sizes))
         try:
-            counts = {
-                topic: await self._count(producer, topic, deadline) for topic in {record.topic for record in records}
-            }
+            topics = {record.topic for record in records}
+            counts = {topic: await self._count(topic, deadline) for topic in topics}
             targets = [_target(record, counts[record.topic]) for record in records]
+            append = PendingAppend(self._usable(), self._wakeup_on(loop), sizes)
         except BaseException:
-            self._release(size)
+            self._release(sum(sizes))
             raise
-        append = _Append(producer, loop.create_future(), self._acknowledged_on(loop), sizes)
         self._send(append, records, targets)
         try:
             async with asyncio.timeout_at(deadline):
                 return await append.future
         except TimeoutError:
-            self._suspect(producer)
+            loop.call_later(_GRACE_SECONDS, self._retire_if_stuck, append)
             raise LogUnavailableError(
                 f"the brokers did not acknowledge within {self._seconds:g} s; what was appended may still arrive"
             ) from None
 
     def close(self) -> None:
         """Wait for what is on its way, as long as it may take, then end; a second call does nothing."""
-        if self._closed:
-            return
         self._closed = True
         until = time.monotonic() + self._seconds
         while self._waiting and time.monotonic() < until:
-            time.sleep(_METADATA_GLANCE_SECONDS)
-        _end(self._producer)
+            time.sleep(_GLANCE_SECONDS)
+        self._retire(self._producer)
+        for thread in self._ending:
+            thread.join()
 
     def _reserve(self, size: int) -> None:
         with self._lock:
@@ -182,35 +127,44 @@ class Appender:
     def _usable(self) -> KafkaProducer:
         if self._closed:
             raise LogUnavailableError("the log is closed; open it again to append to it")
-        if self._broken is self._producer:
-            _logger.warning("the producer can't go on and is replaced")
-            threading.Thread(target=_end, args=(self._producer,), name="kafka-producer-end", daemon=True).start()
+        if self._producer is None:
             self._producer = KafkaProducer(**self._options)
             self._heard_at = time.monotonic()
         return self._producer
 
-    def _acknowledged_on(self, loop: asyncio.AbstractEventLoop) -> _Acknowledged:
-        if self._acknowledged is None or self._acknowledged.loop is not loop:
-            self._acknowledged = _Acknowledged(loop)
-        return self._acknowledged
+    def _wakeup_on(self, loop: asyncio.AbstractEventLoop) -> Wakeup:
+        if self._wakeup is None or self._wakeup.loop is not loop:
+            self._wakeup = Wakeup(loop)
+        return self._wakeup
 
-    async def _count(self, producer: KafkaProducer, topic: str, deadline: float) -> int:
+    async def _count(self, topic: str, deadline: float) -> int:
         """Give the partitions of a topic as the producer knows them, once it does."""
-        try:
-            return len(producer.partitions_for(topic))
-        except KafkaTimeoutError:
-            # It has begun to ask. It never ends asking for a topic that is not there, so somebody else is asked first.
-            await self._partitions(topic)
+        with contextlib.suppress(KafkaTimeoutError):
+            return len(self._usable().partitions_for(topic))
+        learning = self._learning.get(topic)
+        if learning is None or learning.done():
+            # One for all who wait, as there may be thousands.
+            learning = self._learning[topic] = asyncio.create_task(self._learn(topic, deadline))
+        return await asyncio.shield(learning)
+
+    async def _learn(self, topic: str, deadline: float) -> int:
         loop = asyncio.get_running_loop()
         while loop.time() < deadline:
-            try:
-                return len(producer.partitions_for(topic))
-            except KafkaTimeoutError:
-                await asyncio.sleep(_METADATA_GLANCE_SECONDS)
-        self._suspect(producer)
+            if topic not in self._known:
+                # The producer never ends asking for a topic that is not there, so somebody else is asked first.
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await self._partitions(topic)
+                    self._known.add(topic)
+                except (LogUnavailableError, TimeoutError):
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                    continue
+            with contextlib.suppress(KafkaTimeoutError):
+                return len(self._usable().partitions_for(topic))
+            await asyncio.sleep(_GLANCE_SECONDS)
         raise LogUnavailableError(f"the brokers did not tell of {topic} within {self._seconds:g} s; try again")
 
-    def _send(self, append: _Append, records: Sequence[NewRecord], targets: Sequence[int | None]) -> None:
+    def _send(self, append: PendingAppend, records: Sequence[NewRecord], targets: Sequence[int | None]) -> None:
         now = time.time_ns() // 1_000_000
         with self._lock:
             self._waiting.add(append)
@@ -225,12 +179,12 @@ class Appender:
                     timestamp_ms=now if record.timestamp is None else record.timestamp,
                 )
             except (KafkaError, ValueError) as error:
-                # Metadata that were there a moment ago are gone, or the producer has just been ended.
+                # What the producer knew of the topic a moment ago is gone, or it has just been ended.
                 self._note(append, place, error)
             else:
                 sent.add_both(lambda outcome, place=place: self._note(append, place, outcome))
 
-    def _note(self, append: _Append, place: int, outcome: Any) -> None:
+    def _note(self, append: PendingAppend, place: int, outcome: Any) -> None:
         """Note a record's acknowledgement or error, in the producer's thread."""
         if not isinstance(outcome, BaseException):
             append.places[place] = outcome.partition, outcome.offset
@@ -239,18 +193,32 @@ class Appender:
             append.error = outcome
             if not isinstance(outcome, RetriableError | IllegalStateError):
                 # kafka-python's idempotent producer takes no more records after an error that no repetition mends.
-                self._broken = append.producer
+                self._retire(append.producer)
         with self._lock:
             append.left -= 1
             if append.left:
                 return
             self._waiting_bytes -= append.size
             self._waiting.discard(append)
-        append.acknowledged.put(append)
+        append.wakeup.put(append)
 
-    def _suspect(self, producer: KafkaProducer) -> None:
-        if time.monotonic() - self._heard_at > _STUCK_TIMES * self._seconds:
-            self._broken = producer
+    def _retire_if_stuck(self, append: PendingAppend) -> None:
+        """End a producer that holds on to what it should have given up, so that it is not sent after hours."""
+        silent = time.monotonic() - self._heard_at
+        if append in self._waiting or silent > _STUCK_TIMES * self._seconds:
+            self._retire(append.producer)
+
+    def _retire(self, producer: KafkaProducer | None) -> None:
+        """End a producer in a thread of its own; the next append makes another."""
+        with self._lock:
+            if producer is None or self._producer is not producer:
+                return
+            self._producer = None
+            thread = threading.Thread(target=_end, args=(producer,), name="kafka-producer-end", daemon=True)
+            self._ending = [other for other in self._ending if other.is_alive()] + [thread]
+            thread.start()
+        if not self._closed:
+            _logger.warning("the producer can't go on, and is replaced")
 
 
 def _producer_options(options: Mapping[str, Any], version: tuple[int, ...], seconds: float) -> dict[str, Any]:
@@ -265,8 +233,8 @@ def _producer_options(options: Mapping[str, Any], version: tuple[int, ...], seco
         "compression_type": _COMPRESSION,
         "linger_ms": min(_LINGER_MILLISECONDS, milliseconds // 10),
         "batch_size": _BATCH_BYTES,
-        "max_request_size": _MAX_REQUEST_BYTES,
-        # Metadata are waited for without blocking; see `_count`.
+        "max_request_size": _REQUEST_BYTES,
+        # What it does not know of a topic is waited for without blocking; see `_count`.
         "max_block_ms": 0,
         "delivery_timeout_ms": milliseconds,
         # A broker that is silent but not gone leaves time for the next attempt.
@@ -286,8 +254,8 @@ def _checked_size(record: NewRecord) -> int:
         if not isinstance(part, bytes):
             raise TypeError(f"a record for {record.topic} has {type(part).__name__} in it; it must be bytes")
         size += len(part)
-    if size > MAX_RECORD_BYTES:
-        raise ValueError(f"a record for {record.topic} has {size} bytes; {MAX_RECORD_BYTES} at most are taken")
+    if size > _RECORD_BYTES:
+        raise ValueError(f"a record for {record.topic} has {size} bytes; {_RECORD_BYTES} at most are taken")
     return size
 
 
@@ -298,13 +266,6 @@ def _target(record: NewRecord, partitions: int) -> int | None:
     if not 0 <= record.partition < partitions:
         raise KeyError(f"{record.topic} has no partition {record.partition}, but {partitions}")
     return record.partition
-
-
-def _as_raised(error: BaseException, largest: int) -> Exception:
-    # Others that shared the batch, or the producer, with a large record get the same error and may try again.
-    if isinstance(error, _TOO_LARGE) and largest > _BATCH_BYTES:
-        return ValueError(f"a record of {largest} bytes is more than its topic takes; raise its max.message.bytes")
-    return LogUnavailableError(f"the brokers did not take it ({type(error).__name__}: {error}); try again")
 
 
 def _end(producer: KafkaProducer) -> None:

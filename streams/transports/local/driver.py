@@ -84,9 +84,9 @@ class Consumer(SlicingConsumer):
     def _log(self) -> LocalLog:
         return self.transport.log
 
-    def applied(self, tp: TP, next_offset: int, *, records: int, seconds: float) -> None:
+    def applied(self, tp: TP, next_offset: int) -> None:
         """Note that all before an offset is applied and on disk; it becomes durable after what was written so far."""
-        super().applied(tp, next_offset, records=records, seconds=seconds)
+        super().applied(tp, next_offset)
         self._committed_offset[tp] = next_offset
         committed = self._log.commit_offsets(self.app.conf.id, {(tp.topic, tp.partition): next_offset})
         committed.add_done_callback(_forget_failure)

@@ -20,6 +20,7 @@ from schemas.opt_out import Channel, OptOut, OptOutSource
 from schemas.times import to_iso
 from sinks.feed.documents import as_openapi_3_0
 from sinks.feed.rolling import WINDOWS, SubjectView
+from sinks.feed.service import Ready
 
 ROUTES = {
     "/v1/alerts": "get",
@@ -464,7 +465,7 @@ def test_nothing_is_answered_before_the_log_was_read(feed: SimpleNamespace) -> N
 
 
 def test_readiness_tells_every_check_in_words(feed: SimpleNamespace) -> None:
-    """200 only if every check is True; words, False and a check that fails all mean not ready."""
+    """200 only if every check is True or says Ready; words, False and a check that fails all mean not ready."""
 
     def broken() -> bool:
         raise RuntimeError("secret path")
@@ -491,6 +492,12 @@ def test_readiness_tells_every_check_in_words(feed: SimpleNamespace) -> None:
             service.client() as client,
         ):
             assert (await client.get("/readyz")).json()["checks"] == {"log": "not ready"}
+        async with (
+            feed.running(feed.MemoryLog(), readiness={"worker": lambda: Ready("idle")}) as service,
+            service.client() as client,
+        ):
+            answer = await client.get("/readyz")
+            assert (answer.status_code, answer.json()) == (200, {"status": "ready", "checks": {"worker": "idle"}})
 
     asyncio.run(scenario())
 

@@ -105,15 +105,18 @@ def test_a_second_run_reads_on(path: Path, log: Any, make: Any) -> None:
 def test_a_log_that_goes_away_is_waited_for(
     log: Any, history: History, rows: Any, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While the log is away the sink tries again, says so, and goes on when it is back."""
+    """While the log is away the sink tries again, says so, is not ready, and goes on when it is back."""
     registry = CollectorRegistry()
 
     async def work(sink: HistorySink) -> None:
         log.away = True
         await asyncio.sleep(0.6)
+        assert sink.readiness() == "nothing can be written, trying again; the program's log says why"
         log.away = False
         await log.append(appended(make, "callbacks", 5))
         await sink.caught_up()
+        while sink.readiness() is not True:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
 
     log.away = True
     with caplog.at_level(logging.ERROR):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -26,17 +26,17 @@ _EFFECTS = Effects([_EMISSION], [StateChange(2, b"k", b"v"), StateChange(2, b"go
 
 
 def test_emissions_are_durable_before_the_state_that_says_so() -> None:
-    """Emissions are published, then the state in its order and to its partition; nothing is published at once."""
-    published: list[list[NewRecord]] = []
+    """Emissions are published, then the state is kept, in its order."""
+    done: list[object] = []
 
     async def publish(records: Sequence[NewRecord]) -> None:
-        published.append(list(records))
+        done.extend(records)
 
-    asyncio.run(emit_then_keep_state(_EFFECTS, "changelog", publish))
-    assert published == [
-        [_EMISSION],
-        [NewRecord("changelog", b"k", b"v", partition=2), NewRecord("changelog", b"gone", None, partition=2)],
-    ]
+    async def keep(changes: Mapping[int, Sequence[StateChange]]) -> None:
+        done.extend(changes[2])
+
+    asyncio.run(emit_then_keep_state({2: _EFFECTS}, publish, keep, lambda: False))
+    assert done == [_EMISSION, StateChange(2, b"k", b"v"), StateChange(2, b"gone", None)]
 
 
 def test_an_unavailable_log_is_tried_again_until_it_takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +49,11 @@ def test_an_unavailable_log_is_tried_again_until_it_takes_all(monkeypatch: pytes
         if len(attempts) < 4:
             raise LogUnavailableError("the disk is full")
 
-    asyncio.run(emit_then_keep_state(_EFFECTS, "changelog", publish))
-    assert attempts == ["alerts", "alerts", "alerts", "alerts", "changelog"]
+    async def keep(changes: Mapping[int, Sequence[StateChange]]) -> None:
+        attempts.append(f"{len(changes[2])} states")
+
+    asyncio.run(emit_then_keep_state({2: _EFFECTS}, publish, keep, lambda: False))
+    assert attempts == ["alerts", "alerts", "alerts", "alerts", "2 states"]
 
 
 def test_a_stop_does_not_wait_for_an_unavailable_log() -> None:
@@ -59,9 +62,12 @@ def test_a_stop_does_not_wait_for_an_unavailable_log() -> None:
     async def publish(records: Sequence[NewRecord]) -> None:
         raise LogUnavailableError(f"no room for {len(records)} records")
 
+    async def keep(changes: Mapping[int, Sequence[StateChange]]) -> None:
+        raise AssertionError(f"{len(changes[2])} states kept before their emissions")
+
     async def stop() -> None:
         async with asyncio.timeout(10):
-            await emit_then_keep_state(_EFFECTS, "changelog", publish, lambda: True)
+            await emit_then_keep_state({2: _EFFECTS}, publish, keep, lambda: True)
 
     with pytest.raises(StoppedError):
         asyncio.run(stop())

@@ -29,7 +29,7 @@ class _Worker:
             data.pop(key, None)
         else:
             data[key] = value
-        await self.states.keep(partition, [StateChange(partition, key, value)])
+        await self.states.keep({partition: [StateChange(partition, key, value)]})
 
 
 def _run(folder: Path, story: Callable[[LocalLog], Awaitable[None]], partitions: int = 1) -> None:
@@ -165,11 +165,11 @@ def test_a_write_that_was_answered_with_trouble_is_written_again(tmp_path: Path)
         states = OwnedStates(_CHANGELOG, log, publish)
         await states.own({0})
         states.of(0)[b"a"] = b"1"
-        change = [StateChange(0, b"a", b"1")]
+        change = {0: [StateChange(0, b"a", b"1")]}
         with pytest.raises(TimeoutError):
-            await states.keep(0, change)
-        await states.keep(0, change)
-        await states.keep(0, change)
+            await states.keep(change)
+        await states.keep(change)
+        await states.keep(change)
 
     _run(tmp_path, story)
 

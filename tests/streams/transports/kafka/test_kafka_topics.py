@@ -69,8 +69,7 @@ def test_topics_are_made_as_the_registry_says(settings: Settings, admin: KafkaAd
         assert int(configs["retention.ms"]) == (-1 if topic.retention is None else topic.retention)
         assert int(configs["max.message.bytes"]) == 8 * MIB
         assert configs["min.insync.replicas"] == "1"
-        assert configs["message.timestamp.type"] == "CreateTime"
-        assert int(configs["message.timestamp.after.max.ms"]) == 2**63 - 1
+        assert configs["message.timestamp.type"] == "LogAppendTime"
     for name in CHANGELOGS:
         configs = _configs(admin, name)
         assert configs["cleanup.policy"] == Cleanup.COMPACT
@@ -173,13 +172,13 @@ def test_three_brokers_hold_three_copies_of_which_two_must_be_in_step(
 ) -> None:
     """On three brokers each partition lies on all, and stays so asked for while one of them is away."""
     cluster = kafka_cluster(brokers=3)
-    settings = _settings(cluster.bootstrap, tmp_path)
+    settings = _settings(cluster.bootstrap, tmp_path, partitions=12)
     create_topics(settings, CHANGELOGS)
     check_topics(settings, CHANGELOGS)
     admin = KafkaAdminClient(bootstrap_servers=cluster.bootstrap.split(","))
     try:
         for topic in admin.describe_topics(NAMES):
-            assert [sorted(partition["replica_nodes"]) for partition in topic["partitions"]] == [[1, 2, 3]] * 2
+            assert [sorted(partition["replica_nodes"]) for partition in topic["partitions"]] == [[1, 2, 3]] * 12
             assert _configs(admin, topic["name"])["min.insync.replicas"] == "2"
     finally:
         admin.close()

@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +26,7 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.TimeWindows;
@@ -49,7 +51,7 @@ public final class RollingCounts {
 
     /** The task on the command line; see bench/windows/task.py. */
     @JsonIgnoreProperties(ignoreUnknown = true)
-    public record Task(String bootstrap, String topic, long events, long warm, String run, String folder,
+    public record Task(String bootstrap, String topic, long events, long start, long warm, String run, String folder,
             String report, List<String> numbers, long window, long hop, long grace) {}
 
     private final Task task;
@@ -73,8 +75,7 @@ public final class RollingCounts {
             streams.setUncaughtExceptionHandler(error -> {
                 failure = error;
                 done.countDown();
-                return org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse
-                        .SHUTDOWN_CLIENT;
+                return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
             });
             streams.start();
             done.await();
@@ -140,9 +141,11 @@ public final class RollingCounts {
         ReadOnlyWindowStore<String, Counts> store = streams.store(
                 StoreQueryParameters.fromNameAndType(STORE, QueryableStoreTypes.windowStore()));
         Map<String, Map<Long, long[]>> found = new TreeMap<>();
+        // From the epoch on, each of the thirty million minutes since would be looked at.
+        Instant first = Instant.ofEpochMilli(task.start() - task.window());
         for (String number : task.numbers()) {
             Map<Long, long[]> windows = new TreeMap<>();
-            try (var iterator = store.fetch(number, java.time.Instant.EPOCH, java.time.Instant.now())) {
+            try (var iterator = store.fetch(number, first, Instant.now())) {
                 iterator.forEachRemaining(entry ->
                         windows.put(entry.key, new long[] {entry.value.attempts(), entry.value.answered()}));
             }
