@@ -95,6 +95,8 @@ def create_app(
         app_id: names the consumer group, and the changelogs with the stage's name.
         stages: those to run, by the names of their tables.
     """
+    # Faust makes the folder, but not the one it lies in.
+    settings.data.mkdir(parents=True, exist_ok=True)
     app = RingwatchApp(
         app_id,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers] if settings.on_kafka else broker,

@@ -39,7 +39,6 @@ class _State(msgspec.Struct, array_like=True):
 
 
 _decoder = msgspec.msgpack.Decoder(_State)
-_level_encoder = msgspec.msgpack.Encoder()
 
 
 class VolumeSpike:
@@ -64,18 +63,7 @@ class VolumeSpike:
     [0, 0, 1, 0]
     """
 
-    __slots__ = (
-        "_absolute",
-        "_decay",
-        "_lag",
-        "_least",
-        "_length",
-        "_packed_level",
-        "_per_hour",
-        "settings",
-        "state",
-        "subject",
-    )
+    __slots__ = ("_absolute", "_decay", "_lag", "_least", "_length", "_per_hour", "settings", "state", "subject")
 
     def __init__(self, settings: Settings, subject: Subject, lateness: int) -> None:
         self.settings = settings
@@ -88,8 +76,6 @@ class VolumeSpike:
         usual = settings.least_excess - 1
         self._least = usual if self._absolute is None else min(usual, self._absolute)
         self._decay = 0.5 ** (1 / (LEVEL_HOURS * self._per_hour))
-        # The level learns from closed buckets alone and is most of the state: between them its bytes are kept.
-        self._packed_level: msgspec.Raw | None = None
 
     @property
     def runs(self) -> int:
@@ -194,10 +180,7 @@ class VolumeSpike:
         """The state as bytes, version first."""
         state = self.state
         state.open = {index: state.open[index] for index in sorted(state.open)}
-        if self._packed_level is None:
-            self._packed_level = msgspec.Raw(_level_encoder.encode(state.level))
-        _, *rest = msgspec.structs.astuple(state)
-        return pack(VERSION, (self._packed_level, *rest))
+        return pack(VERSION, state)
 
     @classmethod
     def from_bytes(cls, data: bytes, settings: Settings, subject: Subject, lateness: int) -> Self:
@@ -251,7 +234,6 @@ class VolumeSpike:
         state.empty = 0 if count else min(state.empty + 1, rest)
         if not resting:
             state.level.learn(hour_of_week(index * self._length), count, self._per_hour, self._decay)
-            self._packed_level = None
         run = state.run
         if run is None:
             return

@@ -20,6 +20,10 @@ AHEAD = MINUTE
 """How far this worker's partitions may be ahead of another worker's: below the lateness, so that what one worker does a
 little later is late nowhere, and a backlog of this length is worked off in large slices."""
 
+RECORDS_A_TURN = 50
+"""How many records may go each time another worker's partition moves, however far ahead that is: where there are few
+calls an hour, workers would else tell each other of every one."""
+
 PATIENCE = 15.0
 """How long a partition that does not move is waited for, in seconds: a worker that is started anew needs less."""
 
@@ -54,18 +58,24 @@ class Alignment:
     Args:
         ahead: how far own partitions may be ahead of others', in milliseconds.
         patience: how long a partition that does not move is waited for, in seconds.
+
+    Attributes:
+        turns: how often another worker's partition has moved.
     """
 
     def __init__(self, ahead: int = AHEAD, patience: float = PATIENCE) -> None:
         self._ahead = ahead
         self._patience = patience
         self._places: dict[int, Place] = {}
+        self.turns = 0
 
     def stands(self, partition: int, at: int | None, now: float, *, own: bool) -> None:
         """Note where a partition stands: all up to this time may go; None if nothing is waiting in it."""
         before = self._places.get(partition)
         if before is None or before.at != at or before.own != own:
             self._places[partition] = Place(at, now, own)
+            if not own:
+                self.turns += 1
 
     def expect(self, partition: int, now: float, seconds: float) -> None:
         """Wait some seconds for word of another worker's partition that nothing is known of."""
@@ -76,12 +86,17 @@ class Alignment:
         """Let go of what is known of a partition."""
         self._places.pop(partition, None)
 
-    def limit(self, now: float) -> int | None:
-        """The time up to which records may go now, in ms since the epoch; None if nobody is to be waited for."""
+    def limit(self, now: float, *, others: bool = True) -> int | None:
+        """The time up to which records may go now, in ms since the epoch; None if nobody is to be waited for.
+
+        Args:
+            now: in seconds of a clock that does not jump.
+            others: whether other workers' partitions count.
+        """
         oldest = now - self._patience
         waited_for = [
             place.at if place.own else place.at + self._ahead
             for place in self._places.values()
-            if place.at is not None and place.since >= oldest
+            if place.at is not None and place.since >= oldest and (place.own or others)
         ]
         return min(waited_for, default=None)

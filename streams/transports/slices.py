@@ -45,12 +45,15 @@ class SliceLimits:
     >>> limits.note(500, 1.0)
     >>> limits.records
     50
+
+    Args:
+        records: how many to begin with.
     """
 
     __slots__ = ("records",)
 
-    def __init__(self) -> None:
-        self.records = RECORDS_A_SLICE
+    def __init__(self, records: int = RECORDS_A_SLICE) -> None:
+        self.records = records
 
     def note(self, records: int, seconds: float) -> None:
         """Learn from a slice of so many records that took so long: shorten at once, lengthen step by step."""

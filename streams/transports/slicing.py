@@ -21,7 +21,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
 from schemas.log import Record
-from streams.transports.alignment import Alignment
+from streams.transports.alignment import RECORDS_A_TURN, Alignment
 from streams.transports.slices import SLICED_TOPICS, Slice, SliceLimits
 
 # Between recovery and work nothing is active for a moment; Faust would sleep for a second.
@@ -51,6 +51,7 @@ class SlicingConsumer(FaustConsumer):
         self._reached: dict[TP, int] = {}
         self._limits: dict[str, SliceLimits] = {}
         self._in_work: Counter[str] = Counter()
+        self._turn = 0
 
     def applied(self, tp: TP, next_offset: int) -> None:
         """Note that all of a partition before an offset is applied and durable."""
@@ -182,6 +183,8 @@ class SlicingConsumer(FaustConsumer):
     def _next_runs(self, topic: str) -> Sequence[Sequence[Record]]:
         """Take the runs of the next slice of a topic; none if nothing may be handed out now."""
         lanes = {tp: records for tp, records in self._held.items() if tp.topic == topic}
+        if not lanes:
+            return []
         if topic == self._aligned_topic:
             return self._next_in_order(lanes)
         return self._take(lanes, dict(self._count_in_turn(lanes, self._limits_of(topic))))
@@ -200,33 +203,43 @@ class SlicingConsumer(FaustConsumer):
         No further than where each partition that has more in the log has been fetched to, nor than other workers'
         partitions allow.
         """
-        limit = self._limit(lanes)
-        if limit is None and len(lanes) == 1:
-            [(tp, records)] = lanes.items()
-            return self._take(lanes, {tp: self._limits_of(tp.topic).count(records)})
-        ready = {tp: self._count_up_to(records, limit) for tp, records in lanes.items()}
-        if not any(ready.values()):
-            return []
+        now = time.monotonic()
+        self._note_places(lanes, now)
         topic = next(iter(lanes)).topic
-        in_order = merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
-        fitting = self._limits_of(topic).count(in_order)
-        in_order = merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
-        counts = Counter(TP(topic, record.partition) for record in islice(in_order, fitting))
+        fitting = self._limits_of(topic)
+        counts = self._count_in_order(lanes, self.alignment.limit(now), fitting)
+        if not counts and self._turn < self.alignment.turns:
+            self._turn = self.alignment.turns
+            counts = self._count_in_order(
+                lanes, self.alignment.limit(now, others=False), SliceLimits(min(fitting.records, RECORDS_A_TURN))
+            )
         for tp, count in counts.items():
             self._reached[tp] = lanes[tp][count - 1].timestamp
         return self._take(lanes, counts)
 
-    def _limit(self, lanes: Mapping[TP, Sequence[Record]]) -> int | None:
-        now = time.monotonic()
+    def _count_in_order(
+        self, lanes: Mapping[TP, Sequence[Record]], limit: int | None, fitting: SliceLimits
+    ) -> Mapping[TP, int]:
+        """How many records of each partition come first in time, up to a limit in time and those of a slice."""
+        ready = {tp: self._count_up_to(records, limit) for tp, records in lanes.items()}
+        ready = {tp: count for tp, count in ready.items() if count}
+        if len(ready) < 2:  # noqa: PLR2004 - one partition is in order by itself
+            return {tp: fitting.count(islice(lanes[tp], count)) for tp, count in ready.items()}
+
+        def in_order() -> Iterator[Record]:
+            return merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
+
+        chosen = islice(in_order(), fitting.count(in_order()))
+        return Counter(TP(record.topic, record.partition) for record in chosen)
+
+    def _note_places(self, lanes: Mapping[TP, Sequence[Record]], now: float) -> None:
         aligned = {tp for tp in self._get_active_partitions() if tp.topic == self._aligned_topic}
         for tp in aligned | lanes.keys():
+            at: int | None = None
             if self._is_behind(tp):
                 # All up to the last record fetched may go; of a partition not fetched yet, nothing is known.
                 at = lanes[tp][-1].timestamp if tp in lanes else self._reached.get(tp, 0)
-                self.alignment.stands(tp.partition, at, now, own=True)
-            else:
-                self.alignment.stands(tp.partition, None, now, own=True)
-        return self.alignment.limit(now)
+            self.alignment.stands(tp.partition, at, now, own=True)
 
     def _is_behind(self, tp: TP) -> bool:
         position, end = self._position_of(tp), self._end(tp)

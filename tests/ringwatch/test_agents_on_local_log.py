@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from schemas.alert import Alert, Subject, SubjectKind
 from schemas.dead_letter import DeadLetter
 from schemas.log import NewRecord, Record
@@ -121,13 +123,14 @@ def test_agents_say_what_a_replay_says(
         assert _without_slicing(settings, tables[name]) == _without_slicing(settings, dict(table)), name
 
 
+@pytest.mark.parametrize("batch", [60, 20_000], ids=["as it comes", "after a standstill"])
 def test_four_partitions_count_and_warn_as_one_does(
-    settings: Settings, traffic: Any, agents_on: AgentsOn, as_records: AsRecords, all_records: AllRecords
+    batch: int, settings: Settings, traffic: Any, agents_on: AgentsOn, as_records: AsRecords, all_records: AllRecords
 ) -> None:
-    """Traffic in its own order gives the same windows and the same rules and subjects with four partitions."""
-    records = list(as_records(traffic.stretch, settings))
+    """With four partitions, windows, rules and subjects are those of one, be it as traffic comes or from a backlog."""
+    records = list(as_records(traffic.lines if batch > 60 else traffic.stretch, settings))
     spread = settings.model_copy(update={"partitions": 4})
-    tables = asyncio.run(_apply(agents_on, spread, records, 60))
+    tables = asyncio.run(_apply(agents_on, spread, records, batch))
     replay = Replay(settings)
     expected = _by_key([record for record in replay.run(records) if record.topic == ALERTS.name])
     assert {rule for rule, _ in _subjects(expected)} >= {"volume_spike", "opt_out"}

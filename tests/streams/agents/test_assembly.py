@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.call import CallFact, CallStatus, Direction, Disposition, FactKind
 from schemas.callback import Callback, CallbackKind
+from schemas.dead_letter import DeadLetter
 from schemas.log import Record
 from schemas.settings import Assembly
 from schemas.times import HOUR, MINUTE, SECOND
@@ -256,7 +257,8 @@ def test_a_poison_record_becomes_a_dead_letter_and_stops_nobody(make_callback: M
     records.insert(2, Record("callbacks", 0, 99, START, b"CA9", b"\xff{not json"))
     effects = process_all(AssembleStage(Assembly(), {}), records)
     assert [f.fact for f in _facts(effects)] == [FactKind.PLACED, FactKind.ENDED]
-    assert [emission.topic for emission in effects.emissions].count(DEADLETTERS.name) == 1
+    (letter,) = [emission for emission in effects.emissions if emission.topic == DEADLETTERS.name]
+    assert DeadLetter.decode(letter.value or b"").reason.startswith("no Callback: ")
 
 
 def _callbacks() -> st.SearchStrategy[Callback]:

@@ -110,6 +110,23 @@ def test_windows_do_not_depend_on_order_within_the_lateness(seed: int, calls: in
 
 
 @settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([10 * MINUTE, 3 * HOUR, 9 * DAY]))
+def test_storing_counts_leaves_them_as_they_are(seed: int, calls: int, span: int) -> None:
+    """Counts that are stored again and again while they go on read and store as those that never were."""
+    random = Random(seed)
+    facts = shuffled(random, facts_of_calls(random, calls, span), LATENESS)
+    never, often = RollingCounts(LATENESS), RollingCounts(LATENESS)
+    for one in facts:
+        never.apply(one)
+        often.apply(one)
+        if random.random() < 0.5:
+            stored = often.to_bytes()
+            assert stored == often.to_bytes()
+    assert [often.read(span) for span in SPANS] == [never.read(span) for span in SPANS]
+    assert often.to_bytes() == never.to_bytes()
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_late_facts_are_left_out_whole(seed: int, calls: int) -> None:
     """Whatever the order, what is counted is exactly the facts that came within the lateness, each whole."""

@@ -1,0 +1,59 @@
+"""Dense traffic: 5,000 numbers of 20 campaigns, some 880 callbacks a second of event time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import islice
+
+from bench.traffic import ACCOUNT
+from schemas.log import Log, NewRecord
+from schemas.register import Register
+from schemas.settings import Settings
+from schemas.times import HOUR
+from streams.ingest.replay_lines import read_line
+from streams.ingest.simulator import Simulation
+from streams.ingest.simulator.scenario import Campaign, Scenario
+from streams.ingest.terms import Terms
+from streams.ingest.understanding import new_record
+
+NUMBERS = 5_000
+CAMPAIGNS = 20
+
+_RECORDS_AN_APPEND = 5_000
+
+
+# The busiest hour of twenty campaigns of 250 numbers.
+_SCENARIO = Scenario(
+    name="dense",
+    description="Twenty campaigns of 250 numbers at their busiest hour.",
+    campaigns=tuple(
+        Campaign(name=f"campaign-{index}", numbers=NUMBERS // CAMPAIGNS, calls_per_day=2_000.0, answer_rate=0.36)
+        for index in range(CAMPAIGNS)
+    ),
+    account_sid=ACCOUNT,
+    past=0,
+    stretch=HOUR,
+    end_of_week_hour=3 * 24 + 20,
+    contacts_per_number=40,
+)
+
+
+def records(count: int, settings: Settings, seed: int = 1) -> Sequence[NewRecord]:
+    """The records that a gateway makes of the first `count` callbacks of the last full hour.
+
+    Args:
+        count: how many callbacks; the hour has some three million.
+        settings: say how requests are understood.
+        seed: of the simulation.
+    """
+    ends = time.time_ns() // 1_000_000 // HOUR * HOUR
+    lines = islice(Simulation(_SCENARIO, seed, ends).lines(), count)
+    terms = Terms.of(settings, Register())
+    return [new_record(found) for line in lines for found in read_line(line.encode(), terms)]
+
+
+async def append(log: Log, made: Sequence[NewRecord]) -> None:
+    """Put records into a log, in order."""
+    for start in range(0, len(made), _RECORDS_AN_APPEND):
+        await log.append(made[start : start + _RECORDS_AN_APPEND])

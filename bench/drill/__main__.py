@@ -1,0 +1,65 @@
+"""`python -m bench.drill [FAULT…]`: break real processes on a real Apache Kafka, and print what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.drill.faults import FAULTS, Fault
+from bench.drill.run import drill
+from bench.drill.table import Row, as_json, show
+from bench.drill.traffic import simulate_traffic
+
+# Event time of a stretch, and lines a second: some 1,800 lines in half a minute. A worker that is away for ten seconds
+# is then half an hour behind, which is the lateness.
+_MINUTES = 80
+_RATE = 60.0
+_CALLS_PER_DAY = 600.0
+
+
+def main() -> int:
+    """Read the command line and drill; give the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="FAULT", help="which; default all: " + ", ".join(_names()))
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+    parser.add_argument("--folder", type=Path, help="where everything is written; default a temporary folder")
+    chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.names) - set(_names())):
+        parser.error(f"no fault {', '.join(unknown)}; there are {', '.join(_names())}")
+    faults = [fault for fault in FAULTS if not chosen.names or fault.name in chosen.names]
+    console = Console(stderr=chosen.json)
+    with tempfile.TemporaryDirectory(prefix="ringwatch-drill-") as temporary:
+        rows = _run(chosen.folder or Path(temporary), faults, console)
+    show(console, rows)
+    if chosen.json:
+        sys.stdout.buffer.write(as_json(rows) + b"\n")
+    return 1 if any(row.differences or row.seconds is None for row in rows) else 0
+
+
+def _names() -> list[str]:
+    return [fault.name for fault in FAULTS]
+
+
+def _run(folder: Path, faults: Sequence[Fault], console: Console) -> list[Row]:
+    rows: list[Row] = []
+
+    def tell(row: Row) -> None:
+        console.print(f"{row.fault}: {len(row.differences)} differences")
+
+    for brokers, group in groupby(faults, key=lambda fault: fault.brokers):
+        together = list(group)
+        traffic = simulate_traffic(len(together), _MINUTES, _CALLS_PER_DAY)
+        with console.status(f"drilling on {brokers} brokers"):
+            rows += asyncio.run(drill(folder / f"{brokers}-{len(rows)}", together, traffic, _RATE, tell))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

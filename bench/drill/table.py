@@ -1,0 +1,74 @@
+"""What a drill found, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from bench.drill.comparison import Difference, Kind
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What one fault did.
+
+    Attributes:
+        fault: its name.
+        accepted: callbacks that got a 2xx while it was drilled.
+        differences: all that is not as in an undisturbed run; none is what must be.
+        seconds: from the fault's end until all is worked off and the facts of new callbacks are seen; None if never.
+        note: what else is to be known.
+    """
+
+    fault: str
+    accepted: int
+    differences: Sequence[Difference]
+    seconds: float | None
+    note: str = ""
+
+    def count(self, kind: Kind) -> int:
+        """How many differences of a kind there are."""
+        return sum(difference.kind is kind for difference in self.differences)
+
+
+_COLUMNS = (
+    ("lost", Kind.LOST),
+    ("double", Kind.DOUBLE),
+    ("alerts missing", Kind.ALERT_MISSING),
+    ("alerts extra", Kind.ALERT_EXTRA),
+    ("windows differing", Kind.WINDOWS),
+)
+
+
+def show(console: Console, rows: Sequence[Row]) -> None:
+    """Print the table, and below it each difference."""
+    table = Table("fault")
+    for heading in ("accepted", *(heading for heading, _ in _COLUMNS), "seconds to be back"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for row in rows:
+        seconds = "never" if row.seconds is None else f"{row.seconds:.1f}"
+        counts = [str(row.count(kind)) for _, kind in _COLUMNS]
+        table.add_row(row.fault, str(row.accepted), *counts, seconds, row.note)
+    console.print(table)
+    for row in rows:
+        for difference in row.differences:
+            console.print(f"{row.fault}: {difference.kind.value}: {difference.what}", soft_wrap=True, highlight=False)
+
+
+def as_json(rows: Sequence[Row]) -> bytes:
+    """The table as JSON."""
+    found = [
+        {
+            "fault": row.fault,
+            "accepted": row.accepted,
+            **{heading.replace(" ", "_"): row.count(kind) for heading, kind in _COLUMNS},
+            "seconds_to_be_back": row.seconds,
+            "differences": [f"{difference.kind.value}: {difference.what}" for difference in row.differences],
+            "note": row.note,
+        }
+        for row in rows
+    ]
+    return msgspec.json.format(msgspec.json.encode(found), indent=2)
