@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bench.free_ports import free_ports
 from bench.processes import AUTHORISED
 from bench.traffic import ACCOUNT, PUBLIC_URL, TOKEN
 from schemas.settings import Settings, load_settings
+from schemas.topics import CALLBACKS
 
 PARTITIONS = 12
 """As ringwatch makes its topics on Kafka by default."""
@@ -153,20 +154,22 @@ def wait_until_ready(parts: Sequence[Part]) -> None:
             time.sleep(_GLANCE_SECONDS)
 
 
-def wait_until_held(workers: Sequence[Part], topics: Collection[str]) -> dict[tuple[str, int], float]:
-    """Wait until workers hold all partitions of these topics together, each some, and give their lags then."""
+def wait_until_held(workers: Sequence[Part]) -> None:
+    """Wait until each worker is at work, and all partitions of `callbacks` are held by one of them.
+
+    Raises:
+        RuntimeError: one ended; the text has its last words.
+        TimeoutError: they did not come to hold all; as above.
+    """
     until = time.monotonic() + _START_SECONDS
     wait_until_ready(workers)
     while True:
-        lags = [worker.lags() for worker in workers]
-        together = {place: lag for found in lags for place, lag in found.items()}
-        if all(lags) and {topic for topic, _ in together} >= set(topics) and len(together) == sum(map(len, lags)):
-            if len(together) == PARTITIONS * len(topics) and all(worker.is_ready() for worker in workers):
-                return together
-        for worker in workers:
-            _check_lives(worker)
+        held = [[number for topic, number in worker.lags() if topic == CALLBACKS.name] for worker in workers]
+        if all(held) and sorted(number for numbers in held for number in numbers) == list(range(PARTITIONS)):
+            return
         if time.monotonic() > until:
-            raise TimeoutError(f"the workers hold {len(together)} partitions after {_START_SECONDS:.0f} s")
+            said = "; ".join(worker.last_words() for worker in workers)
+            raise TimeoutError(f"of {PARTITIONS} partitions {held} are held after {_START_SECONDS:.0f} s: {said}")
         time.sleep(_GLANCE_SECONDS)
 
 

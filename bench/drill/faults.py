@@ -12,6 +12,9 @@ import msgspec
 
 from bench.drill.stand import SESSION_SECONDS, Stand
 from schemas.log import NewRecord
+from schemas.times import HOUR
+from streams.agents.app import changelog_of
+from streams.ingest.simulator import Line
 from schemas.topics import CALLBACKS, CALLS, CAMPAIGNS
 
 Act = Callable[[Stand], Awaitable[float]]

@@ -20,7 +20,7 @@ AHEAD = MINUTE
 """How far this worker's partitions may be ahead of another worker's: below the lateness, so that what one worker does a
 little later is late nowhere, and a backlog of this length is worked off in large slices."""
 
-RECORDS_A_TURN = 50
+RECORDS_A_TURN = 10
 """How many records may go each time another worker's partition moves, however far ahead that is: where there are few
 calls an hour, workers would else tell each other of every one."""
 

@@ -146,10 +146,13 @@ class SlicingConsumer(FaustConsumer):
         for tp, runs in self._slices():
             last = runs[-1][-1]
             yield tp, self._message(tp, last, None, Slice(runs))
-            if not self.flow_active or self.app.consumer_generation_id != generation:
+            if not self._goes_on(generation):
                 # What is left is fetched again: positions are set to what was applied when the flow goes on.
                 self._let_go()
                 return
+
+    def _goes_on(self, generation: int) -> bool:
+        return self.flow_active and self.app.consumer_generation_id == generation
 
     def _slices(self) -> Iterator[tuple[TP, Sequence[Sequence[Record]]]]:
         """Make slices of what is held, as many as may be in work; with each the partition of its last run."""

@@ -60,8 +60,10 @@ async def _until_applied(log: KafkaLog, apps: Sequence[Any]) -> None:
 def _has_applied(apps: Sequence[Any], ends: Mapping[tuple[str, int], int]) -> bool:
     applied: dict[Any, int] = {}
     for app in apps:
-        for place, offset in app.consumer._applied.items():
-            applied[place] = max(offset, applied.get(place, 0))
+        consumer = app.consumer
+        for place in consumer.owned():
+            # What was worked off before the partition came here is committed.
+            applied[place] = consumer._applied.get(place) or consumer._committed_offset.get(place) or 0
     return all(applied.get(place, 0) >= end for place, end in ends.items())
 
 
