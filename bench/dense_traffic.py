@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import islice
+from itertools import cycle, islice
 
 from bench.traffic import ACCOUNT
 from schemas.log import Log, NewRecord
 from schemas.register import Register
 from schemas.settings import Settings
-from schemas.times import HOUR
+from schemas.times import HOUR, SECOND
 from streams.ingest.replay_lines import read_line
 from streams.ingest.simulator import Simulation
-from streams.ingest.simulator.scenario import Campaign, Scenario
+from streams.ingest.simulator.scenario import Campaign, OptOut, Scenario, Signal, Spike
 from streams.ingest.terms import Terms
 from streams.ingest.understanding import new_record
 
@@ -36,6 +36,12 @@ _SCENARIO = Scenario(
     stretch=HOUR,
     end_of_week_hour=3 * 24 + 20,
     contacts_per_number=40,
+    # One number of each campaign calls beyond the absolute limit, and people say stop from the first minutes on.
+    spikes=tuple(Spike(campaign=index, number=0, starts=HOUR, ends=None, factor=20.0) for index in range(CAMPAIGNS)),
+    opt_outs=tuple(
+        OptOut(campaign=index % CAMPAIGNS, number=1 + index // CAMPAIGNS, starts=HOUR - at, signal=signal)
+        for index, (at, signal) in enumerate(zip(range(20 * SECOND, 120 * SECOND, SECOND), cycle(Signal), strict=False))
+    ),
 )
 
 

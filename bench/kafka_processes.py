@@ -124,6 +124,7 @@ def ringwatch(command: str, bootstrap: str, folder: Path, number: int = 1) -> It
         process = subprocess.Popen(
             [sys.executable, "-m", "ringwatch", command, "--data", str(own), "--http", f"127.0.0.1:{port}"],
             env=environment,
+            stdout=said,
             stderr=said,
             cwd=_ROOT,
         )

@@ -51,13 +51,16 @@ def _run(folder: Path, faults: Sequence[Fault], console: Console) -> list[Row]:
     rows: list[Row] = []
 
     def tell(row: Row) -> None:
-        console.print(f"{row.fault}: {len(row.differences)} differences")
+        back = "never" if row.seconds is None else f"after {row.seconds:.1f} s"
+        console.print(f"{row.fault}: {len(row.differences)} differences, back {back}; {row.note}", highlight=False)
 
     for brokers, group in groupby(faults, key=lambda fault: fault.brokers):
         together = list(group)
         traffic = simulate_traffic(len(together), _MINUTES, _CALLS_PER_DAY)
         with console.status(f"drilling on {brokers} brokers"):
-            rows += asyncio.run(drill(folder / f"{brokers}-{len(rows)}", together, traffic, _RATE, tell))
+            own = folder / f"{brokers}-brokers-{len(rows)}"
+            own.mkdir(parents=True)
+            rows += asyncio.run(drill(own, together, traffic, _RATE, tell))
     return rows
 
 

@@ -7,20 +7,18 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
-
 from bench.drill.callers import identity
+from bench.drill.differences import Difference, Kind
 from bench.drill.expected import COUNTING, Outcome, Undisturbed, windows_of
-from bench.drill.reading import Changelog, in_order_of_arrival
+from bench.drill.reading import Changelog, in_order_of_arrival, now_ms
 from bench.drill.stand import Stand
 from schemas.alert import Alert
 from schemas.call import CallFact
 from schemas.callback import Callback, CallbackKind
 from schemas.log import Record
-from schemas.suppression import read_suppression_key
+from schemas.suppression import Suppression, read_suppression_key
 from schemas.topics import ALERTS, CALLBACKS, CALLS, OPTOUTS, SUPPRESSIONS
 from schemas.wire import UnreadableRecordError
 from streams.agents.app import changelog_of
@@ -28,23 +26,6 @@ from streams.agents.app import changelog_of
 # The feed follows the log by itself.
 _FEED_SECONDS: Final = 15.0
 _PAGE: Final = 1_000
-
-
-class Kind(StrEnum):
-    """What is wrong."""
-
-    LOST = "lost"
-    DOUBLE = "double"
-    ALERT_MISSING = "alert missing"
-    ALERT_EXTRA = "alert extra"
-    WINDOWS = "windows differ"
-
-
-class Difference(msgspec.Struct, frozen=True, order=True):
-    """One thing that is not as in an undisturbed run."""
-
-    kind: Kind
-    what: str
 
 
 class Comparison:
@@ -69,10 +50,15 @@ class Comparison:
         """Take in what was laid in before the drill."""
         await self._take_new()
 
-    async def compare(self) -> list[Difference]:
-        """Give what differs now and did not before; all must be settled."""
+    async def compare(self, also: Iterable[Difference] = ()) -> list[Difference]:
+        """Give what differs now and did not before; all must be settled.
+
+        Args:
+            also: what was found elsewhere.
+        """
         callbacks = await self._take_new()
         found = {
+            *also,
             *await self._callbacks(callbacks),
             *await self._calls(),
             *await self._windows(),
@@ -191,7 +177,12 @@ class Comparison:
         }
         wanted = set(map(_alert_word, self._undisturbed.outcome.alerts.values()))
         suppressed = {f"{item['kind']} {item['value']}" for item in await self._pages("/v1/suppressions")}
-        verdicts = {_suppressed(key) for key in self._undisturbed.outcome.suppressions}
+        now = now_ms()
+        held = map(Suppression.decode, self._undisturbed.outcome.suppressions.values())
+        # The feed shows what holds now; simulated calls lie far back.
+        verdicts = {
+            f"{one.subject.kind.value} {one.subject.value}" for one in held if one.until is None or one.until > now
+        }
         return _missing_and_extra(wanted, alerts, "on the feed") | _missing_and_extra(
             verdicts, suppressed, "on the feed"
         )
@@ -239,11 +230,6 @@ def _alert_word(alert: Alert) -> str:
 def _suppression_word(key: bytes) -> str:
     subject, rule, scope = read_suppression_key(key)
     return f"suppression of {subject.kind.value} {subject.value} by {rule} {scope}"
-
-
-def _suppressed(key: bytes) -> str:
-    subject, _, _ = read_suppression_key(key)
-    return f"{subject.kind.value} {subject.value}"
 
 
 def _missing_and_extra(wanted: set[str], found: set[str], where: str) -> set[Difference]:

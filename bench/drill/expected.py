@@ -68,9 +68,7 @@ class Undisturbed:
 
     def take(self, records: Iterable[Record]) -> None:
         """Apply callbacks and opt-outs in order of arrival."""
-        arrived = (
-            NewRecord(record.topic, record.key, record.value, timestamp=record.timestamp) for record in records
-        )
+        arrived = (NewRecord(record.topic, record.key, record.value, timestamp=record.timestamp) for record in records)
         for emitted in self._replay.run(arrived):
             self.outcome.take(emitted.topic, emitted.key, emitted.value)
 

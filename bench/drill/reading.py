@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from typing import Final
@@ -24,11 +25,15 @@ class TopicReader:
 
     Args:
         log: is read.
+
+    Attributes:
+        begun: how often each topic was begun anew.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._positions: Positions = {}
+        self.begun: Counter[str] = Counter()
 
     async def new(self, topic: str) -> list[Record]:
         """Give the records appended to a topic since the last call, in order of offset per partition."""
@@ -53,6 +58,7 @@ class TopicReader:
 
     def start_over(self, topic: str) -> None:
         """Read a topic from its beginning again; it was made anew."""
+        self.begun[topic] += 1
         for place in [place for place in self._positions if place[0] == topic]:
             del self._positions[place]
 
@@ -68,11 +74,14 @@ class Changelog:
     def __init__(self, topic: str, reader: TopicReader) -> None:
         self.topic = topic
         self._reader = reader
+        self._begun = -1
         self._epochs = Epochs()
         self._states: dict[bytes, bytes] = {}
 
     async def states(self) -> dict[bytes, bytes]:
         """The states as of now."""
+        if self._reader.begun[self.topic] != self._begun:
+            self._begun, self._epochs, self._states = self._reader.begun[self.topic], Epochs(), {}
         for record in await self._reader.new(self.topic):
             if not self._epochs.holds(record):
                 continue

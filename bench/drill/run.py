@@ -31,7 +31,7 @@ async def drill(
 
     Args:
         folder: for all that is written.
-        faults: one for each stretch of the traffic, all on as many brokers.
+        faults: one for each stretch of the traffic, all on as many brokers; one that is never over is the last.
         traffic: what is played.
         rate: lines a second.
         tell: is told each row as soon as it is known.
@@ -41,8 +41,14 @@ async def drill(
         comparison = Comparison(stand)
         await comparison.past()
         for fault, lines in zip(faults, traffic.stretches, strict=True):
-            rows.append(await _drill_one(stand, comparison, fault, lines))
+            try:
+                rows.append(await _drill_one(stand, comparison, fault, lines))
+            except (RuntimeError, TimeoutError) as error:
+                # What comes after would only tell of this again.
+                rows.append(Row(fault.name, 0, (), None, str(error)))
             tell(rows[-1])
+            if rows[-1].seconds is None:
+                break
     return rows
 
 
@@ -51,13 +57,13 @@ async def _drill_one(stand: Stand, comparison: Comparison, fault: Fault, lines: 
     before, refused = callers.accepted.total(), callers.refused
     ended = {name: len(process.ended) for name, process in stand.processes.items()}
     playing = asyncio.create_task(callers.play(lines))
-    while callers.accepted.total() < before + _SHARE_BEFORE * len(lines) and not playing.done():
+    while callers.accepted.total() < before + _SHARE_BEFORE * len(lines) and not playing.done():  # noqa: ASYNC110 - a count that grows
         await asyncio.sleep(_GLANCE_SECONDS)
     over = await fault.act(stand)
     seconds = await _seconds_to_be_back(stand, over, playing)
     await playing
     await stand.settle()
-    differences = await comparison.compare()
+    differences = await comparison.compare(await fault.check(stand) if fault.check is not None else ())
     notes = [f"{callers.refused - refused} answered 503"] if callers.refused > refused else []
     for name, process in stand.processes.items():
         notes += [f"{name} ended with {code}" for code in process.ended[ended.get(name, 0) :] if code != -9]

@@ -27,12 +27,16 @@ from schemas.times import HOUR
 from streams.agents.app import CHANGELOGS
 from streams.ingest.replay_lines import append_lines
 from streams.ingest.terms import Terms
+from streams.transports.kafka.connection import connect
 from streams.transports.kafka.log import KafkaLog
 from streams.transports.kafka.topics import create_topics
 
 PARTITIONS: Final = 4
 SESSION_SECONDS: Final = 6
 """Silence after which a worker is taken for dead: as short as may be set, so that a drill is short."""
+
+OTHER_ACCOUNT: Final = "AC0000000000000000000000000000c10c"
+"""An account that no simulated call is of."""
 
 _PUBLIC_URL: Final = "https://hooks.example.com"
 _TOKEN: Final = "the token of the drill"
@@ -77,14 +81,8 @@ class Stand:
         self._folder = folder
         self._partitions: set[tuple[str, str]] = set()
         self._supervisors: list[asyncio.Task[None]] = []
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {_TOKEN}"}, timeout=10.0, trust_env=False
-        )
-        [(account, token)] = settings.accounts.items()
-        self._account = account
-        self.callers = Callers(
-            lambda: self.processes["gateway"].address, token.get_secret_value(), settings.public_url or "", rate
-        )
+        self._client = httpx.AsyncClient(headers={"Authorization": f"Bearer {_TOKEN}"}, timeout=10.0, trust_env=False)
+        self.callers = Callers(lambda: self.processes["gateway"].address, _TOKEN, _PUBLIC_URL, rate)
 
     def __getitem__(self, name: str) -> Supervised:
         return self.processes[name]
@@ -97,7 +95,7 @@ class Stand:
             environment = {
                 "RINGWATCH_BROKER": self.settings.broker,
                 "RINGWATCH_PARTITIONS": str(self.settings.partitions),
-                "RINGWATCH_ACCOUNTS": json.dumps({self._account: _TOKEN}),
+                "RINGWATCH_ACCOUNTS": json.dumps(dict.fromkeys(self.settings.accounts, _TOKEN)),
                 "RINGWATCH_PUBLIC_URL": _PUBLIC_URL,
                 "RINGWATCH_API_TOKEN": _TOKEN,
                 "RINGWATCH_KAFKA__SESSION_SECONDS": str(SESSION_SECONDS),
@@ -177,6 +175,16 @@ class Stand:
         behind["history"] = 1.0 if found is None else float(found[1])
         return behind
 
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic, and wait until it is gone."""
+        admin, _ = connect(self.settings)
+        try:
+            admin.delete_topics([topic])
+            while topic in admin.list_topics():
+                time.sleep(_GLANCE_SECONDS)
+        finally:
+            admin.close()
+
     async def close(self) -> None:
         """End every process."""
         for task in self._supervisors:
@@ -191,12 +199,11 @@ async def standing(folder: Path, brokers: int, traffic: Traffic, rate: float) ->
     """Start brokers and processes, lay the past in and wait until it is worked off.
 
     Args:
-        folder: for all that is written.
+        folder: for all that is written; it is there.
         brokers: how many.
         traffic: its past is laid in.
         rate: lines a second that callers will send.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         cluster = await asyncio.to_thread(start_cluster, folder / "kafka", brokers, brief=True)
         stack.callback(cluster.close)
@@ -245,6 +252,6 @@ def _settings(folder: Path, cluster: Cluster, traffic: Traffic) -> Settings:
         broker=f"kafka://{cluster.bootstrap}",
         partitions=PARTITIONS,
         public_url=_PUBLIC_URL,
-        accounts={traffic.account_sid: _TOKEN},
+        accounts=dict.fromkeys((traffic.account_sid, OTHER_ACCOUNT), _TOKEN),
         api_token=_TOKEN,
     )

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench.drill.comparison import Difference, Kind
+from bench.drill.differences import Difference, Kind
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -46,14 +46,15 @@ def show(console: Console, rows: Sequence[Row]) -> None:
     """Print the table, and below it each difference."""
     table = Table("fault")
     for heading in ("accepted", *(heading for heading, _ in _COLUMNS), "seconds to be back"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
+        # A table that is written into a file must not lose its columns.
+        table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
     for row in rows:
         seconds = "never" if row.seconds is None else f"{row.seconds:.1f}"
-        counts = [str(row.count(kind)) for _, kind in _COLUMNS]
-        table.add_row(row.fault, str(row.accepted), *counts, seconds, row.note)
+        table.add_row(row.fault, str(row.accepted), *(str(row.count(kind)) for _, kind in _COLUMNS), seconds)
     console.print(table)
     for row in rows:
+        if row.note:
+            console.print(f"{row.fault}: {row.note}", soft_wrap=True, highlight=False)
         for difference in row.differences:
             console.print(f"{row.fault}: {difference.kind.value}: {difference.what}", soft_wrap=True, highlight=False)
 

@@ -68,8 +68,7 @@ def _scenario(stretches: int, length: int, calls_per_day: float, past: int) -> S
         name="drill",
         description="Some days to learn from, then a spike, a collapse and three opt-outs for each fault.",
         campaigns=tuple(
-            Campaign(name=name, numbers=_NUMBERS, calls_per_day=calls_per_day, answer_rate=0.40)
-            for name in _CAMPAIGNS
+            Campaign(name=name, numbers=_NUMBERS, calls_per_day=calls_per_day, answer_rate=0.40) for name in _CAMPAIGNS
         ),
         past=past,
         stretch=stretches * length,

@@ -35,7 +35,8 @@ APP_ID: Final = "ringwatch"
 _HEARTBEATS_A_SESSION: Final = 10
 # What a restart repeats as no-ops: a second of it.
 _COMMIT_SECONDS: Final = 1.0
-_RECORDS_A_FETCH: Final = 2_000
+# Records are handed out in the order of all partitions, so a fetch is to reach each of them.
+_RECORDS_A_FETCH: Final = 10_000
 # A fetch gives a partition's records up to this size, or one record that is larger.
 _BYTES_A_FETCH: Final = 2_097_152
 # States of a slice go in few requests; topics take up to 8 MiB.
@@ -167,8 +168,9 @@ def _attach(app: faust.App, name: str, factory: StageFactory, settings: Settings
         value_type=bytes,
     )
     table: StateTable = made
-    table.attach(log, lambda data: factory(settings, data))
-    for source in factory(settings, {}).sources:
+    sources = factory(settings, {}).sources
+    table.attach(log, lambda data: factory(settings, data), sources)
+    for source in sources:
         _add_agent(app, table, source)
 
 

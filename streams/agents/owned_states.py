@@ -10,6 +10,10 @@ record of a key is the state, that would undo what the new owner did. So ownersh
 - An owner sees by the offsets of its own writes whether somebody wrote in between: stale states it writes over again,
   and a later claim tells it that it is no longer the owner.
 
+A changelog that was deleted and made anew would have its next owner count from nothing. So the first owner ever says
+that it was here, in a record that compaction keeps; where neither that record nor a state is found, whoever has been
+given to tell about it is asked before anything is kept.
+
 The changelog's compaction lags behind by far more than a worker may be stopped and go on, so that what a stale state
 covers is still there when it is looked for.
 """
@@ -27,6 +31,10 @@ from streams.agents.stage import StateChange
 CLAIM_KEY: Final = b"\x00claim"
 """The key of claims; no state has it, as a stage's keys begin with a letter, a digit or a plus sign."""
 
+FOUNDING_KEY: Final = b"\x00founded"
+"""The key of the record that says that a partition of the changelog has been begun, and with what was there before."""
+
+_NO_STATES: Final = frozenset({CLAIM_KEY, FOUNDING_KEY})
 _EPOCH: Final = "epoch"
 _EPOCH_BYTES: Final = 8
 
@@ -41,6 +49,14 @@ Publish = Callable[[Sequence[NewRecord]], Awaitable[Sequence[tuple[int, int]]]]
 """Appends records in order; gives partition and offset of each once all are durable, or raises LogUnavailableError."""
 
 
+OnEmpty = Callable[[Collection[int]], Awaitable[None]]
+"""Is told of partitions whose changelog is empty; sees to it that all of their sources comes again, or raises."""
+
+
+class ChangelogLostError(Exception):
+    """The changelog is not the one that states were kept in; the text says what to do."""
+
+
 class LostClaimError(Exception):
     """Another worker has taken the partition over; what this one holds of it must not be used or written any more."""
 
@@ -52,15 +68,17 @@ class _Partition:
         data: key to bytes.
         epoch: offset of the claim that the states were last written under, as far as they have been read.
         end: the offset up to which the changelog is known.
+        founded: whether there is a state, or the record that there has been an owner.
         overruled: keys whose last record in the changelog is stale.
     """
 
-    __slots__ = ("data", "end", "epoch", "overruled")
+    __slots__ = ("data", "end", "epoch", "founded", "overruled")
 
     def __init__(self) -> None:
         self.data: dict[bytes, bytes] = {}
         self.epoch = -1
         self.end = 0
+        self.founded = False
         self.overruled: dict[bytes, None] = {}
 
     def read(self, record: Record) -> None:
@@ -70,10 +88,14 @@ class _Partition:
         if key == CLAIM_KEY:
             self.epoch = record.offset
             return
+        if key == FOUNDING_KEY:
+            self.founded = True
+            return
         epoch = _epoch_of(record)
-        if epoch < self.epoch:
+        if _is_stale(record, epoch, self.epoch):
             self.overruled[key] = None
             return
+        self.founded = True
         # The claim itself is gone from the changelog once a later one was compacted over it.
         self.epoch = epoch
         self.overruled.pop(key, None)
@@ -90,6 +112,11 @@ def _epoch_of(record: Record) -> int:
     return -1
 
 
+def _is_stale(record: Record, epoch: int, current: int) -> bool:
+    """Whether a state was written under an earlier claim, or under one of a changelog that is no more."""
+    return epoch < current or epoch >= record.offset
+
+
 class OwnedStates:
     """The states of a stage, by the partitions that this worker owns.
 
@@ -97,10 +124,12 @@ class OwnedStates:
         changelog: the topic they are kept in.
         log: reads the changelog.
         publish: writes to it; what it wrote is durable.
+        on_empty: is told of partitions that nothing was ever kept of, before anything is; without it nobody is.
     """
 
-    def __init__(self, changelog: str, log: Log, publish: Publish) -> None:
+    def __init__(self, changelog: str, log: Log, publish: Publish, on_empty: OnEmpty | None = None) -> None:
         self._changelog = changelog
+        self._on_empty = on_empty
         self._log = log
         self._publish = publish
         self._partitions: dict[int, _Partition] = {}
@@ -119,6 +148,7 @@ class OwnedStates:
 
         Raises:
             LogUnavailableError: the changelog can't be read or written now; call again.
+            ChangelogLostError: it is empty, and what it held can't be made again.
         """
         # A rebalance may begin before the states of the last one are read.
         async with self._taking:
@@ -140,15 +170,31 @@ class OwnedStates:
         )
         fresh = {number: _Partition() for number in taken}
         await self._read({(self._changelog, number): 0 for number in taken}, dict(claims), fresh)
+        if self._on_empty is not None:
+            await self._found({number: held for number, held in fresh.items() if not held.founded}, self._on_empty)
         self._partitions.update(fresh)
         await self._write_over(taken)
         return set(taken)
+
+    async def _found(self, empty: Mapping[int, _Partition], on_empty: OnEmpty) -> None:
+        if not empty:
+            return
+        await on_empty(empty.keys())
+        # Only now, so that who dies in between leaves it to the next owner to ask again.
+        places = await self._publish(
+            [NewRecord(self._changelog, FOUNDING_KEY, b"founded", partition=number) for number in empty]
+        )
+        for number, offset in places:
+            # Whoever wrote in between is looked at with the first write.
+            if offset == empty[number].end:
+                empty[number].end = offset + 1
 
     async def keep(self, changes: Mapping[int, Sequence[StateChange]]) -> None:
         """Write changed states, by partition; return once they are durable.
 
         Raises:
             LostClaimError: another worker owns a partition now; the process must not go on with what it holds.
+            ChangelogLostError: the changelog was made anew; the process must not go on.
             LogUnavailableError: not all are known to be written; call again with the same changes.
         """
         await self._write(
@@ -184,6 +230,11 @@ class OwnedStates:
         for number, pairs in states.items():
             held = self._held(number)
             offsets = [next(places)[1] for _ in pairs]
+            if offsets and offsets[0] < held.end:
+                raise ChangelogLostError(
+                    f"{self._changelog}[{number}] was made anew while its states were in use; start this worker again, "
+                    "which rebuilds them from what they were made of"
+                )
             if offsets and (offsets[0] != held.end or offsets[-1] != held.end + len(offsets) - 1):
                 await self._look_between(number, held, offsets[-1])
             elif offsets:
@@ -238,7 +289,9 @@ class _Between:
         key = record.key or b""
         if key == CLAIM_KEY:
             self.claimed = True
-        elif _epoch_of(record) < self._epoch:
+        elif key == FOUNDING_KEY:
+            return
+        elif _is_stale(record, _epoch_of(record), self._epoch):
             self.stale[key] = None
         else:
             self.stale.pop(key, None)
@@ -255,9 +308,10 @@ class Epochs:
         place = record.topic, record.partition
         if record.key == CLAIM_KEY:
             self._epochs[place] = record.offset
+        if record.key in _NO_STATES:
             return False
         epoch = _epoch_of(record)
-        if epoch < self._epochs.get(place, -1):
+        if _is_stale(record, epoch, self._epochs.get(place, -1)):
             return False
         self._epochs[place] = epoch
         return True

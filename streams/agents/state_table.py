@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from typing import Any
 
 import faust
 from faust.types import TP
 
 from schemas.log import Log, NewRecord
+from schemas.topics import Topic
 from streams.agents.effects import StoppedError, persist
 from streams.agents.owned_states import OwnedStates
 from streams.agents.stage import Stage, StageOf
+from streams.transports.starting_over import start_over
 
 _logger = logging.getLogger(__name__)
 
@@ -31,12 +33,13 @@ class StateTable(faust.Table[bytes, bytes]):
     _stage_of: StageOf
     _stages: dict[int, Stage]
 
-    def attach(self, log: Log, stage_of: StageOf) -> None:
+    def attach(self, log: Log, stage_of: StageOf, sources: Sequence[Topic]) -> None:
         """Say where states are kept, and how the stage of a partition is made.
 
         Args:
             log: the changelog is in it.
             stage_of: makes a stage over the states of one partition.
+            sources: what the stage reads, and all that its states are made of.
         """
         app: Any = self.app
 
@@ -45,7 +48,10 @@ class StateTable(faust.Table[bytes, bytes]):
             places: Sequence[tuple[int, int]] = await app.producer.publish(records)
             return places
 
-        self.states = OwnedStates(self.changelog_topic.get_topic_name(), log, publish)
+        async def on_empty(partitions: Collection[int]) -> None:
+            await start_over(app.consumer, {TP(topic.name, number) for topic in sources for number in partitions})
+
+        self.states = OwnedStates(self.changelog_topic.get_topic_name(), log, publish, on_empty)
         self._stage_of = stage_of
         self._stages = {}
 

@@ -47,20 +47,20 @@ class SliceLimits:
     50
 
     Args:
-        records: how many to begin with.
+        records: how many at most.
     """
 
-    __slots__ = ("records",)
+    __slots__ = ("_most", "records")
 
     def __init__(self, records: int = RECORDS_A_SLICE) -> None:
-        self.records = records
+        self.records = self._most = records
 
     def note(self, records: int, seconds: float) -> None:
         """Learn from a slice of so many records that took so long: shorten at once, lengthen step by step."""
         if seconds > SECONDS_A_SLICE:
             self.records = max(_FEWEST_RECORDS, min(self.records, round(records * SECONDS_A_SLICE / seconds)))
-        elif records >= self.records and self.records < RECORDS_A_SLICE and seconds < SECONDS_A_SLICE / 2:
-            self.records = min(RECORDS_A_SLICE, 2 * self.records)
+        elif records >= self.records and self.records < self._most and seconds < SECONDS_A_SLICE / 2:
+            self.records = min(self._most, 2 * self.records)
 
     def count(self, records: Iterable[Record]) -> int:
         """How many of these records fit into a slice; one always does."""

@@ -22,7 +22,7 @@ from mode.utils.futures import notify
 
 from schemas.log import Record
 from streams.transports.alignment import RECORDS_A_TURN, Alignment
-from streams.transports.slices import SLICED_TOPICS, Slice, SliceLimits
+from streams.transports.slices import RECORDS_A_SLICE, SLICED_TOPICS, Slice, SliceLimits
 
 # Between recovery and work nothing is active for a moment; Faust would sleep for a second.
 _MOMENT_SECONDS: Final = 0.02
@@ -36,7 +36,13 @@ TimeOf = Callable[[Record], int | None]
 
 
 class SlicingConsumer(FaustConsumer):
-    """A consumer that hands out slices; the base of both logs' consumers."""
+    """A consumer that hands out slices; the base of both logs' consumers.
+
+    Attributes:
+        records_a_slice: the longest slice.
+    """
+
+    records_a_slice = RECORDS_A_SLICE
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -270,7 +276,7 @@ class SlicingConsumer(FaustConsumer):
     def _limits_of(self, topic: str) -> SliceLimits:
         found = self._limits.get(topic)
         if found is None:
-            found = self._limits[topic] = SliceLimits()
+            found = self._limits[topic] = SliceLimits(self.records_a_slice)
         return found
 
     def _message(self, tp: TP, last: Record, key: bytes | None, value: Any) -> ConsumerMessage:

@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
+from ringwatch.topics import create_topics
 from schemas.alert import Alert, Subject, SubjectKind
 from schemas.dead_letter import DeadLetter
 from schemas.log import NewRecord, Record
 from schemas.settings import Settings
 from schemas.times import SECOND
 from schemas.topics import ALERTS, CALLBACKS, CALLS, DEADLETTERS, OPTOUTS
-from streams.agents.app import STAGES, changelog_of
+from streams.agents.app import APP_ID, STAGES, changelog_of
 from streams.agents.campaigns import CampaignState, name_of_campaign
-from streams.agents.owned_states import CLAIM_KEY
+from streams.agents.owned_states import CLAIM_KEY, FOUNDING_KEY
 from streams.agents.replay import Replay
 from streams.agents.subject import SubjectState
 from streams.ingest.simulator.play import Delivered, play
@@ -101,8 +102,43 @@ def test_tables_come_back_as_they_were(
     assert after == before
     for name, table in before.items():
         last = {record.key: record.value for record in _read(settings, changelog_of(name), all_records)}
-        del last[CLAIM_KEY]
+        del last[CLAIM_KEY], last[FOUNDING_KEY]
         assert {key: value for key, value in last.items() if value is not None} == table
+
+
+def _copy_without(settings: Settings, copy: Settings, left_out: str) -> None:
+    """Copy a log with its committed offsets; of one topic, nothing that is in it."""
+    copy.data.mkdir()
+    old, new = LocalLog.open(settings.log_path), LocalLog.open(copy.log_path)
+
+    async def fill() -> None:
+        for topic in old.topics():
+            records = old.read(topic, 0, 0, 1_000_000) if topic != left_out else []
+            again = [NewRecord(r.topic, r.key, r.value, r.partition, r.timestamp, r.headers) for r in records]
+            if again:
+                await new.append(again)
+        await new.commit_offsets(APP_ID, old.committed(APP_ID))
+
+    try:
+        create_topics(new, copy.partitions)
+        asyncio.run(fill())
+    finally:
+        old.close()
+        new.close()
+
+
+@pytest.mark.parametrize("stage", ["numbers", "calls-in-progress"])
+def test_states_whose_changelog_is_gone_are_made_again(
+    stage: str, settings: Settings, traffic: Any, agents_on: AgentsOn, as_records: AsRecords, tmp_path: Path
+) -> None:
+    """With an empty changelog a stage begins with its sources anew, and nobody counts anything twice."""
+    before = asyncio.run(_apply(agents_on, settings, list(as_records(traffic.stretch[:1_500], settings)), 400))
+    copy = settings.model_copy(update={"data": tmp_path / "copy"})
+    _copy_without(settings, copy, changelog_of(stage))
+    after = asyncio.run(_apply(agents_on, copy, [], 1))
+    for name, table in before.items():
+        assert _without_slicing(settings, after[name]) == _without_slicing(settings, table), name
+    assert _rings(settings, after["numbers"]) == _rings(settings, before["numbers"])
 
 
 def test_agents_say_what_a_replay_says(

@@ -25,6 +25,10 @@ _PATIENCE_AT_STOP_SECONDS: Final = 5.0
 class Consumer(SlicingConsumer, faust_driver.Consumer):
     """Reads slices from Kafka."""
 
+    # What a slice emits goes to each partition of several topics, so a short one makes batches of few records. No
+    # gateway has to answer beside a worker.
+    records_a_slice = 2_000
+
     async def _fetch(self, wanted: set[TP], timeout: float) -> Mapping[TP, Sequence[Record]]:  # noqa: ASYNC109 - Faust's way
         fetched = await self._thread.getmany(wanted, timeout)
         return {TP(*tp): [_as_record(record) for record in records] for tp, records in fetched.items()}
@@ -89,7 +93,8 @@ class Producer(faust_driver.Producer):
         groups: dict[TP, list[int]] = {}
         count = self.app.conf.topic_partitions
         for place, record in enumerate(records):
-            partition = partition_for(record.key, count) if record.partition is None else record.partition
+            # A dead letter has no key, and no place of its own.
+            partition = partition_for(record.key or b"", count) if record.partition is None else record.partition
             groups.setdefault(TP(record.topic, partition), []).append(place)
         sent: list[tuple[asyncio.Future[Any], list[int]]] = []
         for tp, places in groups.items():

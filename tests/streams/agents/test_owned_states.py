@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.log import NewRecord
 from schemas.topics import Cleanup
-from streams.agents.owned_states import CLAIM_KEY, LostClaimError, OwnedStates
+from streams.agents.owned_states import CLAIM_KEY, FOUNDING_KEY, ChangelogLostError, LostClaimError, OwnedStates
 from streams.agents.stage import StateChange
 from streams.transports.local.log import LocalLog
 
@@ -170,6 +170,74 @@ def test_a_write_that_was_answered_with_trouble_is_written_again(tmp_path: Path)
             await states.keep(change)
         await states.keep(change)
         await states.keep(change)
+
+    _run(tmp_path, story)
+
+
+def _asking(log: LocalLog, asked: list[set[int]], *, refusing: bool = False) -> OwnedStates:
+    async def on_empty(partitions: Collection[int]) -> None:
+        asked.append(set(partitions))
+        if refusing:
+            raise LookupError
+
+    return OwnedStates(_CHANGELOG, log, log.append, on_empty)
+
+
+def test_an_empty_changelog_is_asked_about_once(tmp_path: Path) -> None:
+    """The first owner of a partition asks whether there should be states; the next ones need not."""
+
+    async def story(log: LocalLog) -> None:
+        asked: list[set[int]] = []
+        assert await _asking(log, asked).own({0, 1}) == {0, 1}
+        assert await _asking(log, asked).own({0, 1, 2}) == {0, 1, 2}
+        assert asked == [{0, 1}, {2}]
+        await log.append([NewRecord(_CHANGELOG, b"a", b"1", partition=3)])
+        await _asking(log, asked).own({3})
+        assert asked == [{0, 1}, {2}]
+
+    _run(tmp_path, story, partitions=4)
+
+
+def test_who_dies_of_an_empty_changelog_leaves_the_question_open(tmp_path: Path) -> None:
+    """Where an owner ended before the sources were set back, the next owner asks again."""
+
+    async def story(log: LocalLog) -> None:
+        asked: list[set[int]] = []
+        with pytest.raises(LookupError):
+            await _asking(log, asked, refusing=True).own({0})
+        await _asking(log, asked).own({0})
+        assert asked == [{0}, {0}]
+
+    _run(tmp_path, story)
+
+
+def test_a_changelog_made_anew_ends_its_owner_and_is_empty(tmp_path: Path) -> None:
+    """An owner sees that its changelog was made anew; what it then wrote is nobody's state, and is written over."""
+
+    async def story(log: LocalLog) -> None:
+        old = LocalLog.open(tmp_path / "old")
+        try:
+            old.create_topic(_CHANGELOG, 1, Cleanup.COMPACT, None)
+            written_to = old
+
+            async def publish(records: Sequence[NewRecord]) -> Sequence[tuple[int, int]]:
+                return await written_to.append(records)
+
+            owner = OwnedStates(_CHANGELOG, old, publish)
+            await owner.own({0})
+            await owner.keep({0: [StateChange(0, b"a", b"1")]})
+            written_to = log
+            with pytest.raises(ChangelogLostError, match="made anew"):
+                await owner.keep({0: [StateChange(0, b"a", b"2")]})
+        finally:
+            old.close()
+        asked: list[set[int]] = []
+        next_owner = _asking(log, asked)
+        await next_owner.own({0})
+        assert asked == [{0}]
+        assert next_owner.of(0) == {}
+        last = {record.key: record.value for record in log.read(_CHANGELOG, 0, 0, 100)}
+        assert last == {b"a": None, CLAIM_KEY: b"claim", FOUNDING_KEY: b"founded"}
 
     _run(tmp_path, story)
 
