@@ -42,6 +42,10 @@ lint: $(READY) ## Check style, types and the walls between packages
 bench: $(READY) ## Measure speed and size; prints a table and writes bench/results.json
 	$(BIN)/python -m bench
 
+.PHONY: drill
+drill: $(READY) ## Break real processes on a real Apache Kafka under load, and print what was lost (FAULT="zombie")
+	$(BIN)/python -m bench.drill $(if $(FAULT),"$(FAULT)")
+
 .PHONY: ci
 ci: lint test ## What CI runs
 

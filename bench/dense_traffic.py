@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 
 from bench.traffic import ACCOUNT
@@ -13,6 +13,7 @@ from schemas.settings import Settings
 from schemas.times import HOUR, SECOND
 from streams.ingest.replay_lines import read_line
 from streams.ingest.simulator import Simulation
+from streams.ingest.simulator.line import Line
 from streams.ingest.simulator.scenario import Campaign, OptOut, Scenario, Signal, Spike
 from streams.ingest.terms import Terms
 from streams.ingest.understanding import new_record
@@ -45,16 +46,24 @@ _SCENARIO = Scenario(
 )
 
 
-def records(count: int, settings: Settings, seed: int = 1) -> Sequence[NewRecord]:
+def simulated(ends: int) -> Iterator[Line]:
+    """The lines of the hour that ends then, in order of receipt; some three million.
+
+    Args:
+        ends: in milliseconds since the epoch; traffic begins at the full hour at or before its beginning.
+    """
+    return Simulation(_SCENARIO, 1, ends).lines()
+
+
+def records(count: int, settings: Settings) -> Sequence[NewRecord]:
     """The records that a gateway makes of the first `count` callbacks of the last full hour.
 
     Args:
         count: how many callbacks; the hour has some three million.
         settings: say how requests are understood.
-        seed: of the simulation.
     """
     ends = time.time_ns() // 1_000_000 // HOUR * HOUR
-    lines = islice(Simulation(_SCENARIO, seed, ends).lines(), count)
+    lines = islice(simulated(ends), count)
     terms = Terms.of(settings, Register())
     return [new_record(found) for line in lines for found in read_line(line.encode(), terms)]
 

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,15 +28,14 @@ from bench.kafka_processes import (
     ringwatch,
     settings_of,
     wait_until_held,
+    with_log,
 )
-from bench.processes import T
 from bench.results import Result, show
 from ringwatch.partitions import find_partitions
-from schemas.log import Log, NewRecord
+from schemas.log import NewRecord
 from schemas.settings import Settings, load_settings
 from schemas.topics import CALLBACKS
 from streams.agents.app import CHANGELOGS
-from streams.transports.kafka.log import KafkaLog
 from streams.transports.kafka.topics import create_topics
 
 _CALLBACKS = 300_000
@@ -88,23 +87,15 @@ def _run(workers: int, made: Sequence[NewRecord], expected: Facts) -> Run:
         cluster = stack.enter_context(start_cluster(folder / "kafka", heap_megabytes=HEAP_MEGABYTES))
         settings = settings_of(cluster.bootstrap, folder)
         create_topics(settings, CHANGELOGS)
-        asyncio.run(_with_log(settings, lambda log: append(log, made)))
+        asyncio.run(with_log(settings, lambda log: append(log, made)))
         with ExitStack() as working:
             parts = [
                 working.enter_context(ringwatch("worker", cluster.bootstrap, folder, number + 1))
                 for number in range(workers)
             ]
             run = _work_off(parts, cluster, settings)
-        found = asyncio.run(_with_log(settings, lambda log: facts_of_traffic.of_log(log, settings)))
+        found = asyncio.run(with_log(settings, lambda log: facts_of_traffic.of_log(log, settings)))
         return msgspec.structs.replace(run, refused=facts_of_traffic.difference(found, expected))
-
-
-async def _with_log(settings: Settings, use: Callable[[Log], Awaitable[T]]) -> T:
-    log = await asyncio.to_thread(KafkaLog.open, settings)
-    try:
-        return await use(log)
-    finally:
-        await log.close()
 
 
 def _work_off(workers: Sequence[Part], cluster: Cluster, settings: Settings) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +19,12 @@ import httpx
 import msgspec
 
 from bench.free_ports import free_ports
-from bench.processes import AUTHORISED
+from bench.processes import AUTHORISED, T
 from bench.traffic import ACCOUNT, PUBLIC_URL, TOKEN
+from schemas.log import Log
 from schemas.settings import Settings, load_settings
 from schemas.topics import CALLBACKS
+from streams.transports.kafka.log import KafkaLog
 
 PARTITIONS = 12
 """As ringwatch makes its topics on Kafka by default."""
@@ -85,6 +88,15 @@ def settings_of(bootstrap: str, folder: Path) -> Settings:
     return load_settings(broker=f"kafka://{bootstrap}", partitions=PARTITIONS, data=folder)
 
 
+async def with_log(settings: Settings, use: Callable[[Log], Awaitable[T]]) -> T:
+    """Call a function with the log of the settings, which is closed then."""
+    log = await asyncio.to_thread(KafkaLog.open, settings)
+    try:
+        return await use(log)
+    finally:
+        await log.close()
+
+
 def processor_seconds(pid: int) -> float:
     """What a process has had of processors until now, user and system together."""
     # The name in brackets may hold blanks.
@@ -96,6 +108,12 @@ def resident_bytes(pid: int) -> int:
     """The resident memory of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize()
+
+
+def peak_bytes(pid: int) -> int:
+    """The most resident memory that a process ever had."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith("VmHWM:"))
 
 
 @contextmanager

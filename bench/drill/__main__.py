@@ -7,21 +7,23 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
 
+from bench.apache_kafka import start_cluster
 from bench.drill.faults import FAULTS, Fault
 from bench.drill.run import drill
-from bench.drill.table import Row, as_json, show
+from bench.drill.table import Row, as_json, show, tell
 from bench.drill.traffic import simulate_traffic
 
-# Event time of a stretch, and lines a second: some 1,800 lines in half a minute. A worker that is away for ten seconds
-# is then half an hour behind, which is the lateness.
-_MINUTES = 80
+# Event time of a stretch, and lines a second: some 1,700 lines in half a minute. A worker that is away for ten seconds
+# is then twenty minutes behind, which is two thirds of the lateness.
+_MINUTES = 60
 _RATE = 60.0
-_CALLS_PER_DAY = 600.0
+_CALLS_PER_DAY = 500.0
 
 
 def main() -> int:
@@ -50,17 +52,14 @@ def _names() -> list[str]:
 def _run(folder: Path, faults: Sequence[Fault], console: Console) -> list[Row]:
     rows: list[Row] = []
 
-    def tell(row: Row) -> None:
-        back = "never" if row.seconds is None else f"after {row.seconds:.1f} s"
-        console.print(f"{row.fault}: {len(row.differences)} differences, back {back}; {row.note}", highlight=False)
-
     for brokers, group in groupby(faults, key=lambda fault: fault.brokers):
         together = list(group)
         traffic = simulate_traffic(len(together), _MINUTES, _CALLS_PER_DAY)
         with console.status(f"drilling on {brokers} brokers"):
             own = folder / f"{brokers}-brokers-{len(rows)}"
             own.mkdir(parents=True)
-            rows += asyncio.run(drill(own, together, traffic, _RATE, tell))
+            with start_cluster(own / "kafka", brokers, brief=True) as cluster:
+                rows += asyncio.run(drill(cluster, own, together, traffic, _RATE, partial(tell, console)))
     return rows
 
 

@@ -46,6 +46,11 @@ class Comparison:
         self._messages: set[str] = set()
         self._told_twice: set[str] = set()
 
+    @property
+    def alerts(self) -> int:
+        """How many alerts an undisturbed run has."""
+        return len(self._undisturbed.outcome.alerts)
+
     async def past(self) -> None:
         """Take in what was laid in before the drill."""
         await self._take_new()

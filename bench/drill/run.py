@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.apache_kafka import Cluster
 from bench.drill.comparison import Comparison
 from bench.drill.faults import Fault
 from bench.drill.reading import now_ms
@@ -25,11 +26,17 @@ _ON_ITS_WAY: Final = 20
 
 
 async def drill(
-    folder: Path, faults: Sequence[Fault], traffic: Traffic, rate: float, tell: Callable[[Row], None]
+    cluster: Cluster,
+    folder: Path,
+    faults: Sequence[Fault],
+    traffic: Traffic,
+    rate: float,
+    tell: Callable[[Row], None],
 ) -> list[Row]:
     """Drill faults in order on one stand.
 
     Args:
+        cluster: runs, and has nothing of ringwatch's.
         folder: for all that is written.
         faults: one for each stretch of the traffic, all on as many brokers; one that is never over is the last.
         traffic: what is played.
@@ -37,7 +44,7 @@ async def drill(
         tell: is told each row as soon as it is known.
     """
     rows = []
-    async with standing(folder, faults[0].brokers, traffic, rate) as stand:
+    async with standing(cluster, folder, traffic, rate) as stand:
         comparison = Comparison(stand)
         await comparison.past()
         for fault, lines in zip(faults, traffic.stretches, strict=True):
@@ -45,7 +52,7 @@ async def drill(
                 rows.append(await _drill_one(stand, comparison, fault, lines))
             except (RuntimeError, TimeoutError) as error:
                 # What comes after would only tell of this again.
-                rows.append(Row(fault.name, 0, (), None, str(error)))
+                rows.append(Row(fault.name, 0, 0, (), None, str(error)))
             tell(rows[-1])
             if rows[-1].seconds is None:
                 break
@@ -67,7 +74,8 @@ async def _drill_one(stand: Stand, comparison: Comparison, fault: Fault, lines: 
     notes = [f"{callers.refused - refused} answered 503"] if callers.refused > refused else []
     for name, process in stand.processes.items():
         notes += [f"{name} ended with {code}" for code in process.ended[ended.get(name, 0) :] if code != -9]
-    return Row(fault.name, callers.accepted.total() - before, differences, seconds, ", ".join(notes))
+    accepted = callers.accepted.total() - before
+    return Row(fault.name, accepted, comparison.alerts, differences, seconds, ", ".join(notes))
 
 
 async def _seconds_to_be_back(stand: Stand, over: float, playing: asyncio.Task[None]) -> float | None:

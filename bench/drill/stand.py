@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from bench.apache_kafka import Cluster, start_cluster
+from bench.apache_kafka import Cluster
 from bench.drill.callers import Callers
 from bench.drill.reading import FactsSeen, TopicReader
 from bench.drill.supervised import Supervised
@@ -195,18 +195,16 @@ class Stand:
 
 
 @asynccontextmanager
-async def standing(folder: Path, brokers: int, traffic: Traffic, rate: float) -> AsyncIterator[Stand]:
-    """Start brokers and processes, lay the past in and wait until it is worked off.
+async def standing(cluster: Cluster, folder: Path, traffic: Traffic, rate: float) -> AsyncIterator[Stand]:
+    """Make topics, start processes, lay the past in and wait until it is worked off.
 
     Args:
+        cluster: runs, and has nothing of ringwatch's.
         folder: for all that is written; it is there.
-        brokers: how many.
         traffic: its past is laid in.
         rate: lines a second that callers will send.
     """
     async with AsyncExitStack() as stack:
-        cluster = await asyncio.to_thread(start_cluster, folder / "kafka", brokers, brief=True)
-        stack.callback(cluster.close)
         settings = _settings(folder, cluster, traffic)
         await asyncio.to_thread(create_topics, settings, CHANGELOGS)
         log = await asyncio.to_thread(KafkaLog.open, settings)

@@ -18,12 +18,14 @@ class Row(msgspec.Struct, frozen=True):
         fault: its name.
         accepted: callbacks that got a 2xx while it was drilled.
         differences: all that is not as in an undisturbed run; none is what must be.
+        alerts: that an undisturbed run has by then.
         seconds: from the fault's end until all is worked off and the facts of new callbacks are seen; None if never.
         note: what else is to be known.
     """
 
     fault: str
     accepted: int
+    alerts: int
     differences: Sequence[Difference]
     seconds: float | None
     note: str = ""
@@ -43,7 +45,7 @@ _COLUMNS = (
 
 
 def show(console: Console, rows: Sequence[Row]) -> None:
-    """Print the table, and below it each difference."""
+    """Print the table."""
     table = Table("fault")
     for heading in ("accepted", *(heading for heading, _ in _COLUMNS), "seconds to be back"):
         # A table that is written into a file must not lose its columns.
@@ -52,11 +54,15 @@ def show(console: Console, rows: Sequence[Row]) -> None:
         seconds = "never" if row.seconds is None else f"{row.seconds:.1f}"
         table.add_row(row.fault, str(row.accepted), *(str(row.count(kind)) for _, kind in _COLUMNS), seconds)
     console.print(table)
-    for row in rows:
-        if row.note:
-            console.print(f"{row.fault}: {row.note}", soft_wrap=True, highlight=False)
-        for difference in row.differences:
-            console.print(f"{row.fault}: {difference.kind.value}: {difference.what}", soft_wrap=True, highlight=False)
+
+
+def tell(console: Console, row: Row) -> None:
+    """Print what there is to know of one fault as soon as it is known."""
+    back = "never" if row.seconds is None else f"after {row.seconds:.1f} s"
+    lines = [f"{row.fault}: {len(row.differences)} differences, back {back}; {row.note}"]
+    lines += [f"  {difference.kind.value}: {difference.what}" for difference in row.differences]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def as_json(rows: Sequence[Row]) -> bytes:
@@ -66,6 +72,7 @@ def as_json(rows: Sequence[Row]) -> bytes:
             "fault": row.fault,
             "accepted": row.accepted,
             **{heading.replace(" ", "_"): row.count(kind) for heading, kind in _COLUMNS},
+            "alerts": row.alerts,
             "seconds_to_be_back": row.seconds,
             "differences": [f"{difference.kind.value}: {difference.what}" for difference in row.differences],
             "note": row.note,

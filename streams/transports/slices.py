@@ -6,7 +6,7 @@ to a few microseconds a record. Only ringwatch's own topics are sliced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import faust
@@ -62,15 +62,18 @@ class SliceLimits:
         elif records >= self.records and self.records < self._most and seconds < SECONDS_A_SLICE / 2:
             self.records = min(self._most, 2 * self.records)
 
-    def count(self, records: Iterable[Record]) -> int:
-        """How many of these records fit into a slice; one always does."""
-        found = size = 0
-        for record in records:
+    def fitting(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Give those of the records, from the first on, that fit into a slice; one always does."""
+        size = 0
+        for place, record in enumerate(records):
             size += len(record.value or b"")
-            if found and (found >= self.records or size > BYTES_A_SLICE):
-                break
-            found += 1
-        return found
+            if place and (place >= self.records or size > BYTES_A_SLICE):
+                return
+            yield record
+
+    def count(self, records: Iterable[Record]) -> int:
+        """How many of these records fit into a slice."""
+        return sum(1 for _ in self.fitting(records))
 
 
 class SlicedTopic(faust.Topic):

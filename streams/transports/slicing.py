@@ -215,31 +215,29 @@ class SlicingConsumer(FaustConsumer):
         now = time.monotonic()
         self._note_places(lanes, now)
         topic = next(iter(lanes)).topic
-        fitting = self._limits_of(topic)
-        counts = self._count_in_order(lanes, self.alignment.limit(now), fitting)
+        limits = self._limits_of(topic)
+        counts = self._count_in_order(lanes, self.alignment.limit(now), limits)
         if not counts and self._turn < self.alignment.turns:
             self._turn = self.alignment.turns
             counts = self._count_in_order(
-                lanes, self.alignment.limit(now, others=False), SliceLimits(min(fitting.records, RECORDS_A_TURN))
+                lanes, self.alignment.limit(now, others=False), SliceLimits(min(limits.records, RECORDS_A_TURN))
             )
         for tp, count in counts.items():
             self._reached[tp] = lanes[tp][count - 1].timestamp
         return self._take(lanes, counts)
 
     def _count_in_order(
-        self, lanes: Mapping[TP, Sequence[Record]], limit: int | None, fitting: SliceLimits
+        self, lanes: Mapping[TP, Sequence[Record]], limit: int | None, limits: SliceLimits
     ) -> Mapping[TP, int]:
         """How many records of each partition come first in time, up to a limit in time and those of a slice."""
         ready = {tp: self._count_up_to(records, limit) for tp, records in lanes.items()}
         ready = {tp: count for tp, count in ready.items() if count}
         if len(ready) < 2:  # noqa: PLR2004 - one partition is in order by itself
-            return {tp: fitting.count(islice(lanes[tp], count)) for tp, count in ready.items()}
+            return {tp: limits.count(islice(lanes[tp], count)) for tp, count in ready.items()}
 
-        def in_order() -> Iterator[Record]:
-            return merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
-
-        chosen = islice(in_order(), fitting.count(in_order()))
-        return Counter(TP(record.topic, record.partition) for record in chosen)
+        in_order = merge(*(islice(lanes[tp], count) for tp, count in ready.items()), key=_timestamp)
+        by_partition = Counter(record.partition for record in limits.fitting(in_order))
+        return {tp: by_partition[tp.partition] for tp in ready if by_partition[tp.partition]}
 
     def _note_places(self, lanes: Mapping[TP, Sequence[Record]], now: float) -> None:
         aligned = {tp for tp in self._get_active_partitions() if tp.topic == self._aligned_topic}
