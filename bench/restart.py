@@ -1,4 +1,4 @@
-"""A worker, and `ringwatch up`, with 100,000 numbers and 1,000 campaigns: until they are back at work, and their memory.
+"""A worker and `ringwatch up` with 100,000 numbers and 1,000 campaigns: until they are at work again, and their memory.
 
 `python -m bench restart`.
 """

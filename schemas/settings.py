@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
@@ -180,7 +181,8 @@ class Kafka(_Section):
         33_554_432, ge=1_048_576, description="Bytes that may wait to be sent before requests are answered 503."
     )
     worker: str | None = Field(
-        None, description="Name of a worker that stays the same over its restarts; by default the host's name."
+        None,
+        description="Name of a worker, the same after a restart; by default the host's name and the worker's port.",
     )
     session_seconds: float = Field(
         30.0, ge=6, le=300, description="Silence of a worker after which others take its partitions, seconds."
@@ -303,6 +305,11 @@ class Settings(BaseSettings):
     def bootstrap_servers(self) -> list[str]:
         """HOST:PORT of each broker that was named."""
         return self.broker.removeprefix(_KAFKA).split(",")
+
+    @property
+    def worker_name(self) -> str:
+        """By which Kafka knows a worker again after a restart; two that run at once must not share it."""
+        return self.kafka.worker or f"{socket.gethostname()}-{self.port}"
 
     @property
     def history_path(self) -> Path:

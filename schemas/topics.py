@@ -46,7 +46,7 @@ OPTOUTS = Topic("optouts", "the person", Cleanup.DELETE, None)
 ALERTS = Topic("alerts", "alert id", Cleanup.DELETE, _LONG)
 SUPPRESSIONS = Topic("suppressions", "kind:value, rule and scope", Cleanup.DELETE, None)
 # Workers tell each other where their partitions stand; only the last words matter.
-PROGRESS = Topic("progress", "partition of callbacks", Cleanup.DELETE, HOUR)
+PROGRESS = Topic("progress", "none", Cleanup.DELETE, HOUR)
 DEADLETTERS = Topic("deadletters", "none", Cleanup.DELETE, _LONG)
 
 TOPICS: tuple[Topic, ...] = (

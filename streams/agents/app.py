@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Final, NoReturn
@@ -148,7 +147,7 @@ def _kafka_options(settings: Settings) -> dict[str, Any]:
     return {
         "broker_credentials": faust_credentials(settings),
         # A worker that comes back under its name within the session gets its partitions back and nothing else moves.
-        "consumer_group_instance_id": kafka.worker or socket.gethostname(),
+        "consumer_group_instance_id": settings.worker_name,
         "broker_session_timeout": kafka.session_seconds,
         "broker_heartbeat_interval": kafka.session_seconds / _HEARTBEATS_A_SESSION,
         "broker_commit_interval": _COMMIT_SECONDS,

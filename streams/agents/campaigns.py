@@ -241,7 +241,7 @@ class CampaignsStage:
         return state
 
     def _flush(self, partition: int, moved: dict[str, dict[str, None]]) -> list[StateChange]:
-        self._sweep(partition)
+        self._sweep(partition, moved)
         numbers, removals = self._numbers.flush(partition)
         for name, touched in moved.items():
             campaign = self._campaigns.touch(campaign_key(name))
@@ -251,13 +251,17 @@ class CampaignsStage:
         self._put_right.clear()
         return [*again, *campaigns, *numbers, *removals]
 
-    def _sweep(self, partition: int) -> None:
+    def _sweep(self, partition: int, moved: Mapping[str, Mapping[str, None]]) -> None:
+        """Remove numbers that were silent for long; not those of this slice, however old its facts are."""
         if not self._to_sweep:
             self._to_sweep = [key for key, _ in self._numbers.stored() if key.startswith(_NUMBER)]
         for _ in range(min(KEYS_A_SWEEP, len(self._to_sweep))):
             key = self._to_sweep.pop()
+            campaign, number = _named(key)
             state = self._numbers.get(key)
-            if state is not None and state.partition == partition and state.is_forgotten(self._newest - DAY):
+            if state is None or state.partition != partition or number in moved.get(campaign, ()):
+                continue
+            if state.is_forgotten(self._newest - DAY):
                 self._numbers.remove(key)
 
     def _create_campaign(self, key: bytes) -> CampaignState:

@@ -11,7 +11,7 @@ from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
 from schemas.opt_out import OptOut, OptOutSource
 from schemas.suppression import Suppression
-from schemas.times import DAY
+from schemas.times import DAY, HOUR
 from schemas.topics import TOPICS, Cleanup, Topic
 from schemas.wire import Versioned
 
@@ -24,7 +24,7 @@ def kept(topic: Topic) -> str:
         return "for ever, the last of each key"
     if topic.retention is None:
         return "for ever"
-    return f"{topic.retention // DAY} days"
+    return f"{topic.retention // DAY} days" if topic.retention >= DAY else f"{topic.retention // HOUR} hour"
 
 
 def test_the_topics_are_those_of_the_registry(page: Callable[[str], Any]) -> None:
