@@ -10,19 +10,33 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import alert_latency, embedded_log, gateway, history_speed, pipeline, replay, state
+from bench import (
+    alert_latency,
+    embedded_log,
+    gateway,
+    history_speed,
+    kafka_alerts,
+    kafka_pipeline,
+    pipeline,
+    replay,
+    restart,
+    state,
+)
 from bench.results import FILE, Result, show, this_machine, write
 from bench.windows import measure as windows
 
 MEASUREMENTS: dict[str, Callable[[], Sequence[Result]]] = {
     "windows": windows.measure,
+    "kafka-pipeline": kafka_pipeline.measure,
     "pipeline": pipeline.measure,
     "gateway": gateway.measure,
     "alerts": alert_latency.measure,
+    "kafka-alerts": kafka_alerts.measure,
     "replay": replay.measure,
     "history": history_speed.measure,
     "log": embedded_log.measure,
     "state": state.measure,
+    "restart": restart.measure,
 }
 """Every measurement by its name on the command line."""
 

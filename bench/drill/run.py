@@ -61,6 +61,7 @@ async def drill(
 
 async def _drill_one(stand: Stand, comparison: Comparison, fault: Fault, lines: Sequence[Line]) -> Row:
     callers = stand.callers
+    lines = lines if fault.spoil is None else fault.spoil(stand, lines)
     before, refused = callers.accepted.total(), callers.refused
     ended = {name: len(process.ended) for name, process in stand.processes.items()}
     playing = asyncio.create_task(callers.play(lines))

@@ -35,9 +35,6 @@ PARTITIONS: Final = 4
 SESSION_SECONDS: Final = 6
 """Silence after which a worker is taken for dead: as short as may be set, so that a drill is short."""
 
-OTHER_ACCOUNT: Final = "AC0000000000000000000000000000c10c"
-"""An account that no simulated call is of."""
-
 _PUBLIC_URL: Final = "https://hooks.example.com"
 _TOKEN: Final = "the token of the drill"
 _SETTLE_SECONDS: Final = 90.0
@@ -69,6 +66,7 @@ class Stand:
         processes: by name: gateway, worker-1, worker-2, history, feed.
         callers: send lines to the gateway.
         facts: tells what became visible.
+        wrong_clocks: times that callers were made to send and that can't be.
     """
 
     def __init__(self, cluster: Cluster, settings: Settings, log: KafkaLog, folder: Path, rate: float) -> None:
@@ -78,6 +76,7 @@ class Stand:
         self.reader = TopicReader(log)
         self.facts = FactsSeen(log)
         self.processes: dict[str, Supervised] = {}
+        self.wrong_clocks: set[str] = set()
         self._folder = folder
         self._partitions: set[tuple[str, str]] = set()
         self._supervisors: list[asyncio.Task[None]] = []
@@ -250,6 +249,6 @@ def _settings(folder: Path, cluster: Cluster, traffic: Traffic) -> Settings:
         broker=f"kafka://{cluster.bootstrap}",
         partitions=PARTITIONS,
         public_url=_PUBLIC_URL,
-        accounts=dict.fromkeys((traffic.account_sid, OTHER_ACCOUNT), _TOKEN),
+        accounts={traffic.account_sid: _TOKEN},
         api_token=_TOKEN,
     )

@@ -10,7 +10,7 @@ before them: what a crash left behind is put right when the campaign is next rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Final
 
 import msgspec

@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 
 from schemas.alert import Alert, Severity, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
 from schemas.log import Record
 from schemas.opt_out import Channel, OptOut, OptOutSource
 from schemas.rules import OptOutRule, Rules, VolumeSpike
 from schemas.settings import Settings
+from schemas.times import DAY
 from schemas.topics import ALERTS
+from streams.agents.campaigns import CampaignsStage, number_key
 from streams.agents.contacts import ContactsStage
 from streams.agents.subject import SubjectState
 
@@ -47,6 +49,37 @@ def test_a_number_is_held_to_its_campaigns_limit(campaign: str, fires_at: int, k
         if not kept:
             state = SubjectState.from_bytes(state.to_bytes(), NUMBER, 120_000, RULE)
     assert fired == [fires_at]
+
+
+def ended(offset: int, campaign: str, at: int) -> Record:
+    """A call of the number that nobody answered, as a record of one partition."""
+    fact = CallFact(
+        fact=FactKind.ENDED,
+        revision=1,
+        origin=Origin(0, offset, 0),
+        at=at,
+        call_sid=f"CA{offset}",
+        account_sid="AC1",
+        number=NUMBER.value,
+        contact="+12025550199",
+        campaign=campaign,
+        direction=Direction.OUTBOUND_API,
+        counted=True,
+        before=Contribution(at - 30_000),
+        after=Contribution(at - 30_000, at, Disposition.NO_ANSWER),
+    )
+    return Record("campaigns", 0, offset, at, campaign.encode(), fact.encode())
+
+
+def test_a_number_whose_calls_are_old_is_kept_while_they_come() -> None:
+    """Where a campaign's calls are months behind another's, as in a backfill, its numbers are not taken for silent."""
+    data: dict[bytes, bytes] = {}
+    stage = CampaignsStage(Settings(), data)
+    key = number_key("renewals", NUMBER.value)
+    stage.process([ended(0, "renewals", START)])
+    before = data[key]
+    stage.process([ended(1, "spring-sale", START + 100 * DAY), ended(2, "renewals", START + 60_000)])
+    assert data[key] != before
 
 
 def test_an_opt_out_is_as_severe_as_its_campaign_says() -> None:
