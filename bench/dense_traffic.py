@@ -24,47 +24,52 @@ CAMPAIGNS = 20
 _RECORDS_AN_APPEND = 5_000
 
 
-# The busiest hour of twenty campaigns of 250 numbers.
-_SCENARIO = Scenario(
-    name="dense",
-    description="Twenty campaigns of 250 numbers at their busiest hour.",
-    campaigns=tuple(
-        Campaign(name=f"campaign-{index}", numbers=NUMBERS // CAMPAIGNS, calls_per_day=2_000.0, answer_rate=0.36)
-        for index in range(CAMPAIGNS)
-    ),
-    account_sid=ACCOUNT,
-    past=0,
-    stretch=HOUR,
-    end_of_week_hour=3 * 24 + 20,
-    contacts_per_number=40,
-    # One number of each campaign calls beyond the absolute limit, and people say stop from the first minutes on.
-    spikes=tuple(Spike(campaign=index, number=0, starts=HOUR, ends=None, factor=20.0) for index in range(CAMPAIGNS)),
-    opt_outs=tuple(
-        OptOut(campaign=index % CAMPAIGNS, number=1 + index // CAMPAIGNS, starts=HOUR - at, signal=signal)
-        for index, (at, signal) in enumerate(zip(range(20 * SECOND, 120 * SECOND, SECOND), cycle(Signal), strict=False))
-    ),
-)
+def _scenario(numbers: int) -> Scenario:
+    first_minutes = zip(range(20 * SECOND, 120 * SECOND, SECOND), cycle(Signal), strict=False)
+    return Scenario(
+        name="dense",
+        description="Twenty campaigns at their busiest hour.",
+        campaigns=tuple(
+            Campaign(name=f"campaign-{index}", numbers=numbers // CAMPAIGNS, calls_per_day=2_000.0, answer_rate=0.36)
+            for index in range(CAMPAIGNS)
+        ),
+        account_sid=ACCOUNT,
+        past=0,
+        stretch=HOUR,
+        end_of_week_hour=3 * 24 + 20,
+        contacts_per_number=40,
+        # One number of each campaign calls beyond the absolute limit, and people say stop from the first minutes on.
+        spikes=tuple(
+            Spike(campaign=index, number=0, starts=HOUR, ends=None, factor=20.0) for index in range(CAMPAIGNS)
+        ),
+        opt_outs=tuple(
+            OptOut(campaign=index % CAMPAIGNS, number=1 + index // CAMPAIGNS, starts=HOUR - at, signal=signal)
+            for index, (at, signal) in enumerate(first_minutes)
+        ),
+    )
 
 
-def simulated(ends: int) -> Iterator[Line]:
+def simulated(ends: int, numbers: int = NUMBERS) -> Iterator[Line]:
     """The lines of the hour that ends then, in order of receipt; some three million.
 
     Args:
         ends: in milliseconds since the epoch; traffic begins at the full hour at or before its beginning.
+        numbers: how many call; with fewer there are fewer lines.
     """
-    return Simulation(_SCENARIO, 1, ends).lines()
+    return Simulation(_scenario(numbers), 1, ends).lines()
 
 
-def records(count: int, settings: Settings) -> Sequence[NewRecord]:
+def records(count: int, settings: Settings, numbers: int = NUMBERS) -> Sequence[NewRecord]:
     """The records that a gateway makes of the first `count` callbacks of the last full hour.
 
     Args:
-        count: how many callbacks; the hour has some three million.
+        count: how many callbacks.
         settings: say how requests are understood.
+        numbers: how many call.
     """
     ends = time.time_ns() // 1_000_000 // HOUR * HOUR
-    lines = islice(simulated(ends), count)
     terms = Terms.of(settings, Register())
+    lines = islice(simulated(ends, numbers), count)
     return [new_record(found) for line in lines for found in read_line(line.encode(), terms)]
 
 

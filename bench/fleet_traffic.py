@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from zlib import crc32
 
 import msgspec
 
-from bench.dense_traffic import simulated
+from bench.dense_traffic import NUMBERS, simulated
 from bench.fleet_states import FLEET, campaign_of, number_of
 from schemas.callback import Callback, CallbackKind
 from schemas.log import NewRecord
@@ -29,24 +29,22 @@ def tick() -> NewRecord:
     return NewRecord(CALLBACKS.name, b"", made.encode())
 
 
-def fleet_lines(count: int, ends: int) -> list[Line]:
+def fleet_lines(count: int, ends: int, callers: int = NUMBERS) -> list[Line]:
     """So many callbacks, some 880 a second of event time, each call from a random number of the fleet.
 
     Args:
         count: how many.
         ends: an hour after the first of them, in milliseconds since the epoch.
+        callers: how many numbers the simulation has whose calls are dealt out; with fewer there are fewer calls.
     """
-    return list(islice(map(_of_fleet, _voice(ends)), count))
+    voice = (line for line in simulated(ends, callers) if "CallSid" in line.params)
+    return list(islice(map(_of_fleet, voice), count))
 
 
 def as_records(lines: Iterable[Line], settings: Settings) -> list[NewRecord]:
     """What a gateway makes of lines."""
     terms = Terms.of(settings, Register())
     return [new_record(found) for line in lines for found in read_line(line.encode(), terms)]
-
-
-def _voice(ends: int) -> Iterator[Line]:
-    return (line for line in simulated(ends) if "CallSid" in line.params)
 
 
 def _of_fleet(line: Line) -> Line:

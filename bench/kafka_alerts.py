@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.alert_latency import BACKGROUND, PROBES, latencies, write_traffic
 from bench.apache_kafka import KafkaUnavailableError, start_cluster
-from bench.kafka_processes import HEAP_MEGABYTES, ringwatch, settings_of, wait_until_held, wait_until_ready
+from bench.kafka_processes import HEAP_MEGABYTES, ringwatch, settings_of, wait_until_ready
 from bench.processes import apart
 from bench.results import Result
 from streams.agents.app import CHANGELOGS
@@ -41,10 +41,10 @@ def _measure() -> list[float]:
         traffic = write_traffic(folder)
         cluster = stack.enter_context(start_cluster(folder / "kafka", heap_megabytes=HEAP_MEGABYTES))
         create_topics(settings_of(cluster.bootstrap, folder), CHANGELOGS)
-        gateway, worker, feed = (
+        parts = [
             stack.enter_context(ringwatch(command, cluster.bootstrap, folder))
             for command in ("gateway", "worker", "feed")
-        )
-        wait_until_held([worker])
-        wait_until_ready([gateway, feed])
+        ]
+        wait_until_ready(parts)
+        gateway, _, feed = parts
         return apart(latencies, gateway.port, feed.address, traffic)

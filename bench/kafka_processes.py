@@ -37,6 +37,8 @@ _ROOT = Path(__file__).parent.parent
 _START_SECONDS = 180.0
 _STOP_SECONDS = 60.0
 _GLANCE_SECONDS = 0.05
+# While states are read on a busy machine, nobody answers for a while.
+_ANSWER_SECONDS = 60.0
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -64,7 +66,7 @@ class Part(msgspec.Struct, frozen=True):
     def lags(self) -> dict[tuple[str, int], float]:
         """Records in the log that are not applied yet, by topic and partition, of the partitions it holds."""
         found = {}
-        for line in httpx.get(f"{self.address}/metrics", headers=AUTHORISED).text.splitlines():
+        for line in httpx.get(f"{self.address}/metrics", headers=AUTHORISED, timeout=_ANSWER_SECONDS).text.splitlines():
             if line.startswith("ringwatch_agents_lag_records{"):
                 labels, _, value = line.partition("} ")
                 named = dict(_LABEL.findall(labels))
@@ -175,6 +177,8 @@ def wait_until_ready(parts: Sequence[Part]) -> None:
 
 def wait_until_held(workers: Sequence[Part]) -> None:
     """Wait until each worker is at work, and all partitions of `callbacks` are held by one of them.
+
+    Of a partition that nothing was ever appended to, a worker does not know the end, so each must have records.
 
     Raises:
         RuntimeError: one ended; the text has its last words.

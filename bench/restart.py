@@ -24,6 +24,7 @@ from bench.kafka_processes import (
     PARTITIONS,
     Part,
     peak_bytes,
+    processor_seconds,
     resident_bytes,
     ringwatch,
     settings_of,
@@ -63,6 +64,7 @@ class Found(msgspec.Struct, frozen=True):
     Attributes:
         first: seconds from the first start until what was waiting is applied.
         again: the same of the start after the traffic.
+        busy: processor seconds of that, user and system.
         resident: bytes after the first start.
         resident_after: bytes after the traffic.
         peak: the most bytes until then.
@@ -70,6 +72,7 @@ class Found(msgspec.Struct, frozen=True):
 
     first: float
     again: float
+    busy: float
     resident: int
     resident_after: int
     peak: int
@@ -185,7 +188,8 @@ def _start_twice(
     began = time.perf_counter()
     with start() as program:
         wait(program)
-        return Found(first, time.perf_counter() - began, resident, after, peak)
+        again = time.perf_counter() - began
+        return Found(first, again, processor_seconds(program.pid), resident, after, peak)
 
 
 def _wait_until_idle(lags: Callable[[], Sequence[float]]) -> None:
@@ -209,7 +213,8 @@ def _results(who: str, rate: str, found: Found) -> list[Result]:
             unit="s",
             value=found.again,
             target=_TARGET_SECONDS,
-            note=f"{fleet}; started again after {traffic}; the first start took {found.first:.1f} s",
+            note=f"{fleet}; started again after {traffic}; {found.busy:.1f} s of it on a processor; "
+            f"the first start took {found.first:.1f} s",
         ),
         Result(
             name=f"{who}, {FLEET:,} numbers: resident memory after start",

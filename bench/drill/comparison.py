@@ -38,7 +38,7 @@ class Comparison:
     def __init__(self, stand: Stand) -> None:
         self._stand = stand
         self._undisturbed = Undisturbed(stand.settings)
-        self._live = Outcome({}, {}, {})
+        self._live = Outcome({}, {}, {}, [])
         self._changelogs = {stage: Changelog(changelog_of(stage), stand.reader) for stage in COUNTING}
         self._read: dict[int, int] = {}
         self._known: set[Difference] = set()
@@ -73,6 +73,9 @@ class Comparison:
         }
         new = sorted(found - self._known)
         self._known |= found
+        if new:
+            self._live.write(self._stand.folder / "alerts-told.ndjson")
+            self._undisturbed.outcome.write(self._stand.folder / "alerts-undisturbed.ndjson")
         return new
 
     async def _take_new(self) -> list[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -28,11 +29,13 @@ class Outcome(msgspec.Struct):
         calls: the last fact of each call.
         alerts: the last transition of each alert.
         suppressions: the last verdict by its key; lifted ones are gone.
+        transitions: all of all alerts, as they were told.
     """
 
     calls: dict[str, CallFact] = {}
     alerts: dict[str, Alert] = {}
     suppressions: dict[bytes, bytes] = {}
+    transitions: list[Alert] = []
 
     def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Take a record of one of the topics in; others are passed over."""
@@ -43,6 +46,7 @@ class Outcome(msgspec.Struct):
                 self.calls[fact.call_sid] = fact
         elif topic == ALERTS.name:
             alert = Alert.decode(value or b"")
+            self.transitions.append(alert)
             held = self.alerts.get(alert.alert_id)
             # A transition that is told again, by a worker that repeats its work, is the same one.
             if held is None or held.sequence < alert.sequence:
@@ -52,6 +56,10 @@ class Outcome(msgspec.Struct):
                 self.suppressions.pop(key or b"", None)
             else:
                 self.suppressions[key or b""] = value
+
+    def write(self, path: Path) -> None:
+        """Write the transitions as JSON, one a line, for whoever wants to know why."""
+        path.write_bytes(b"".join(msgspec.json.encode(alert.as_public()) + b"\n" for alert in self.transitions))
 
 
 class Undisturbed:
@@ -64,7 +72,7 @@ class Undisturbed:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._replay = Replay(settings)
-        self.outcome = Outcome({}, {}, {})
+        self.outcome = Outcome({}, {}, {}, [])
 
     def take(self, records: Iterable[Record]) -> None:
         """Apply callbacks and opt-outs in order of arrival."""

@@ -41,7 +41,9 @@ _SETTLE_SECONDS: Final = 90.0
 _GLANCE_SECONDS: Final = 0.1
 _LAG: Final = re.compile(r'^ringwatch_agents_lag_records\{partition="(\d+)",topic="(\w+)"\} (\S+)$', re.MULTILINE)
 # Simulated calls lie long before they are played, and are played quicker than they were made: no call may be closed,
-# and none forgotten, by time that passes here.
+# and none forgotten, by time that passes here. Two workers tell of calls a second apart in another order, which is
+# minutes of simulated time: what is near a limit would be told or not by chance, so limits are far from all but
+# incidents.
 _CONFIG: Final = """
 lateness_seconds = 1800
 [assembly]
@@ -52,6 +54,8 @@ remember_minutes = 1_000_000
 flush_seconds = 0.2
 [rules.volume_spike]
 number_limit = 30
+[rules.answer_rate_collapse]
+false_alarms_per_day = 0.0001
 """
 
 
@@ -66,6 +70,7 @@ class Stand:
         processes: by name: gateway, worker-1, worker-2, history, feed.
         callers: send lines to the gateway.
         facts: tells what became visible.
+        folder: of all that the processes write.
         wrong_clocks: times that callers were made to send and that can't be.
     """
 
@@ -77,7 +82,7 @@ class Stand:
         self.facts = FactsSeen(log)
         self.processes: dict[str, Supervised] = {}
         self.wrong_clocks: set[str] = set()
-        self._folder = folder
+        self.folder = folder
         self._partitions: set[tuple[str, str]] = set()
         self._supervisors: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(headers={"Authorization": f"Bearer {_TOKEN}"}, timeout=10.0, trust_env=False)
@@ -100,9 +105,9 @@ class Stand:
                 "RINGWATCH_KAFKA__SESSION_SECONDS": str(SESSION_SECONDS),
                 "RINGWATCH_KAFKA__WORKER": name,
             }
-            config = str(self._folder / "ringwatch.toml")
-            options = ["--data", str(self._folder / name), "--http", "127.0.0.1:0", "--config", config]
-            process = self.processes[name] = Supervised(name, [command, *options], environment, self._folder)
+            config = str(self.folder / "ringwatch.toml")
+            options = ["--data", str(self.folder / name), "--http", "127.0.0.1:0", "--config", config]
+            process = self.processes[name] = Supervised(name, [command, *options], environment, self.folder)
             self._supervisors.append(asyncio.create_task(process.supervise()))
         process.start()
         return process

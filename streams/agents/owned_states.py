@@ -11,8 +11,8 @@ record of a key is the state, that would undo what the new owner did. So ownersh
   and a later claim tells it that it is no longer the owner.
 
 A changelog that was deleted and made anew would have its next owner count from nothing. So the first owner ever says
-that it was here, in a record that compaction keeps; where neither that record nor a state is found, whoever has been
-given to tell about it is asked before anything is kept.
+that it was here, in a record that compaction keeps; where that record is not found, whoever has been given to tell
+about it is asked before anything is kept, and what is there is not believed.
 
 The changelog's compaction lags behind by far more than a worker may be stopped and go on, so that what a stale state
 covers is still there when it is looked for.
@@ -68,7 +68,7 @@ class _Partition:
         data: key to bytes.
         epoch: offset of the claim that the states were last written under, as far as they have been read.
         end: the offset up to which the changelog is known.
-        founded: whether there is a state, or the record that there has been an owner.
+        founded: whether there is the record that there has been an owner, or a state of the time before there was one.
         overruled: keys whose last record in the changelog is stale.
     """
 
@@ -95,7 +95,8 @@ class _Partition:
         if _is_stale(record, epoch, self.epoch):
             self.overruled[key] = None
             return
-        self.founded = True
+        # States of a version that wrote no claims; all others come after the founding.
+        self.founded = self.founded or epoch < 0
         # The claim itself is gone from the changelog once a later one was compacted over it.
         self.epoch = epoch
         self.overruled.pop(key, None)
@@ -180,6 +181,10 @@ class OwnedStates:
         if not empty:
             return
         await on_empty(empty.keys())
+        for held in empty.values():
+            # Left by who still had the changelog that was there before.
+            held.overruled.update(dict.fromkeys(held.data))
+            held.data.clear()
         # Only now, so that who dies in between leaves it to the next owner to ask again.
         places = await self._publish(
             [NewRecord(self._changelog, FOUNDING_KEY, b"founded", partition=number) for number in empty]
@@ -291,7 +296,7 @@ class _Between:
             self.claimed = True
         elif key == FOUNDING_KEY:
             return
-        elif _is_stale(record, _epoch_of(record), self._epoch):
+        elif _epoch_of(record) != self._epoch:
             self.stale[key] = None
         else:
             self.stale.pop(key, None)

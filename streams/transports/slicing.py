@@ -244,8 +244,9 @@ class SlicingConsumer(FaustConsumer):
         for tp in aligned | lanes.keys():
             at: int | None = None
             if self._is_behind(tp):
-                # All up to the last record fetched may go; of a partition not fetched yet, nothing is known.
-                at = lanes[tp][-1].timestamp if tp in lanes else self._reached.get(tp, 0)
+                # All that was fetched may go, whichever of it came first; of a partition not fetched yet, nothing is
+                # known. Gateways append side by side, so the last record need not be the latest.
+                at = max(map(_timestamp, lanes[tp])) if tp in lanes else self._reached.get(tp, 0)
             self.alignment.stands(tp.partition, at, now, own=True)
 
     def _is_behind(self, tp: TP) -> bool:

@@ -49,3 +49,6 @@ async def start_over(consumer: Any, partitions: Collection[TP]) -> None:
     # No public way of Faust's sets offsets back.
     if not await consumer._commit(dict.fromkeys(worked_on, 0)):  # noqa: SLF001 - as above
         raise LogUnavailableError(f"the offsets of {names} could not be set back")
+    for tp in worked_on:
+        # aiokafka goes to committed offsets, but not to 0.
+        await consumer.seek(tp, 0)

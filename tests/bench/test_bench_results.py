@@ -45,7 +45,7 @@ def results() -> Results:
 def test_results_hold_every_measurement_that_the_programme_names(results: Results) -> None:
     """Each measurement named in bench/__main__.py has at least one figure, and no figure is of another."""
     text = (ROOT / "bench" / "__main__.py").read_text(encoding="utf-8")
-    named = set(re.findall(r'^    "([a-z]+)": \w+\.measure,$', text, re.MULTILINE))
+    named = set(re.findall(r'^    "([a-z-]+)": \w+\.measure,$', text, re.MULTILINE))
     assert named
     assert {figure.measurement for figure in results.results} == named
 

@@ -20,12 +20,13 @@ from schemas.topics import CALLBACKS
 
 _ENDS = from_iso("2026-11-23T14:00:00Z")
 _COUNT = 3_000
+_NUMBERS = 200
 
 
 def test_a_lost_callback_is_seen_in_the_facts() -> None:
     """Windows differ from those of a replay as soon as the calls of one sampled number are missing."""
     settings = load_settings()
-    made = records(_COUNT, settings)
+    made = records(_COUNT, settings, _NUMBERS)
     whole = facts_of_traffic.of_replay(made, settings)
     number = next(name for name, windows in whole.windows.items() if windows[0]["attempts"])
     without = [record for record in made if number.encode() not in (record.value or b"")]
@@ -55,14 +56,13 @@ def test_the_fleet_has_numbers_and_campaigns_of_its_own() -> None:
 
 def test_traffic_of_the_fleet_keeps_a_call_on_one_number_and_campaign() -> None:
     """All callbacks of a call name the same number of the fleet and its campaign, as far as they name any."""
-    made = as_records(fleet_lines(_COUNT, _ENDS), load_settings())
+    made = as_records(fleet_lines(_COUNT, _ENDS, _NUMBERS), load_settings())
     callbacks = [Callback.decode(record.value or b"") for record in made if record.topic == CALLBACKS.name]
     places = {number_of(index): campaign_of(index) for index in range(FLEET)}
-    named: dict[str, set[tuple[str, str | None]]] = {}
+    named: dict[str, set[tuple[str, str]]] = {}
     for callback in callbacks:
-        number = callback.params.get("From")
-        if number is not None:
-            named.setdefault(callback.call_sid, set()).add((number, callback.campaign))
+        if callback.number is not None and callback.campaign is not None:
+            named.setdefault(callback.call_sid, set()).add((callback.number, callback.campaign))
 
     assert len(callbacks) == _COUNT
     assert all(len(found) == 1 for found in named.values())
@@ -72,7 +72,7 @@ def test_traffic_of_the_fleet_keeps_a_call_on_one_number_and_campaign() -> None:
 @pytest.mark.kafka
 def test_a_backlog_on_kafka_is_worked_off_to_the_facts_of_a_replay() -> None:
     """The figure is given, not refused, and says what a thousand callbacks cost."""
-    rate, workers, broker = measure(_COUNT, (1,))
+    rate, workers, broker = measure(_COUNT, (1,), _NUMBERS)
 
     assert rate.value is not None, msgspec.json.encode(rate)
     assert rate.value > 0

@@ -228,7 +228,7 @@ def test_a_changelog_made_anew_ends_its_owner_and_is_empty(tmp_path: Path) -> No
             await owner.keep({0: [StateChange(0, b"a", b"1")]})
             written_to = log
             with pytest.raises(ChangelogLostError, match="made anew"):
-                await owner.keep({0: [StateChange(0, b"a", b"2")]})
+                await owner.keep({0: [StateChange(0, b"a", b"2"), StateChange(0, b"b", b"2")]})
         finally:
             old.close()
         asked: list[set[int]] = []
@@ -237,7 +237,7 @@ def test_a_changelog_made_anew_ends_its_owner_and_is_empty(tmp_path: Path) -> No
         assert asked == [{0}]
         assert next_owner.of(0) == {}
         last = {record.key: record.value for record in log.read(_CHANGELOG, 0, 0, 100)}
-        assert last == {b"a": None, CLAIM_KEY: b"claim", FOUNDING_KEY: b"founded"}
+        assert last == {b"a": None, b"b": None, CLAIM_KEY: b"claim", FOUNDING_KEY: b"founded"}
 
     _run(tmp_path, story)
 
