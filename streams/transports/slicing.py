@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
@@ -35,6 +35,20 @@ TimeOf = Callable[[Record], int | None]
 """The time that a record's place in the order goes by, in ms since the epoch; None if it tells none."""
 
 
+class _ReadOffsets(defaultdict[TP, int | None]):
+    """What Faust has read of each partition, by which it drops what comes again; of sliced topics nothing is dropped.
+
+    After a rebalance positions are set back while records are fetched already. A slice that comes again in part would
+    be dropped whole, with the new records in it. Agents pass over what they have applied.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None if tp.topic in SLICED_TOPICS else super().__getitem__(tp)
+
+
 class SlicingConsumer(FaustConsumer):
     """A consumer that hands out slices; the base of both logs' consumers.
 
@@ -46,6 +60,7 @@ class SlicingConsumer(FaustConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._read_offset = _ReadOffsets()
         self.alignment = Alignment()
         # Set on the transport by whoever makes the app: the topic whose partitions are handed out in one order, and the
         # time that the order goes by.
@@ -55,6 +70,7 @@ class SlicingConsumer(FaustConsumer):
         self._applied: dict[TP, int] = {}
         self._held: dict[TP, list[Record]] = {}
         self._reached: dict[TP, int] = {}
+        self._taken_over_at: dict[TP, int] = {}
         self._limits: dict[str, SliceLimits] = {}
         self._in_work: Counter[str] = Counter()
         self._turn = 0
@@ -107,7 +123,15 @@ class SlicingConsumer(FaustConsumer):
 
     def _starting(self, tp: TP) -> int | None:
         """The offset that a partition was taken over at."""
-        return self._committed_offset.get(tp)
+        committed = self._committed_offset.get(tp)
+        # Where nothing was ever committed, the first position seen is the beginning.
+        if committed is not None:
+            return committed
+        if tp not in self._taken_over_at:
+            position = self._position_of(tp)
+            if position is not None:
+                self._taken_over_at[tp] = position
+        return self._taken_over_at.get(tp)
 
     def _end(self, tp: TP) -> int | None:
         """The next offset to be written, as far as it is known."""
@@ -333,6 +357,7 @@ class SlicingConsumer(FaustConsumer):
         for tp in revoked:
             self._applied.pop(tp, None)
             self._reached.pop(tp, None)
+            self._taken_over_at.pop(tp, None)
             if tp.topic == self._aligned_topic:
                 self.alignment.forget(tp.partition)
 

@@ -14,10 +14,10 @@ from bench.drill.traffic import simulate_traffic
 
 # On one stand, as starting it takes longer than a fault; `make drill` has the others.
 _DRILLED = ("worker killed", "graceful stop", "broker killed", "zombie")
-_MINUTES = 30
+_MINUTES = 25
 _CALLS_PER_DAY = 400.0
 _PAST_DAYS = 2
-_LINES_A_SECOND = 40.0
+_LINES_A_SECOND = 50.0
 
 
 @pytest.mark.kafka

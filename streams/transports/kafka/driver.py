@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as faust_driver
 from faust.types import TP
 
 from schemas.log import LogUnavailableError, NewRecord, Record
+from streams.transports.kafka.metadata_pause import pause_between_questions
 from streams.transports.local.partitioner import partition_for
 from streams.transports.slicing import SlicingConsumer
 
@@ -55,6 +56,7 @@ class Consumer(SlicingConsumer, faust_driver.Consumer):
 
     async def _pause(self, partitions: Sequence[aiokafka.TopicPartition]) -> None:
         consumer = self._thread._ensure_consumer()  # noqa: SLF001 - as above
+        pause_between_questions(consumer._client)  # noqa: SLF001 - as above
         consumer.pause(*(partition for partition in partitions if partition in consumer.assignment()))
 
 
@@ -76,6 +78,11 @@ class Producer(faust_driver.Producer):
     The order of what is written to a partition holds whatever fails: aiokafka's idempotent producer tries a batch again
     until it is written, before any later one. That matters, as who reads takes what does not ascend for a repetition.
     """
+
+    def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
+        producer = super()._new_producer(transactional_id)
+        pause_between_questions(producer.client)
+        return producer
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
