@@ -71,9 +71,12 @@ class Progress:
         """Tell and hear until the program is asked to end."""
         while not stopping():
             try:
-                await asyncio.gather(self._tell(stopping), self._hear(stopping), self._look(stopping))
-            except LogUnavailableError as error:
-                _logger.warning("workers can't hear of each other now: %s", error)
+                # One that fails ends the others, or each outage would leave some behind.
+                async with asyncio.TaskGroup() as together:
+                    for task in (self._tell, self._hear, self._look):
+                        together.create_task(task(stopping))
+            except* LogUnavailableError as failed:
+                _logger.warning("workers can't hear of each other now: %s", failed.exceptions[0])
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _tell(self, stopping: Callable[[], bool]) -> None:
