@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import ClassVar
 
 from schemas.alert import Evidence, Subject, SubjectKind
+from schemas.log import Headers
 from schemas.times import to_iso
 from schemas.wire import Versioned
 
 _SEPARATOR = "\x1f"
+
+_CAUSE = "cause"
+_cause = Struct(">qq")
 
 
 def suppression_key(subject: Subject, rule: str, scope: str = "") -> bytes:
@@ -34,6 +39,39 @@ def read_suppression_key(key: bytes) -> tuple[Subject, str, str]:
         raise ValueError(f"no key of a suppression: {key!r}; it is kind:value, rule and scope, parted by \\x1f")
     kind, _, value = parts[0].partition(":")
     return Subject(SubjectKind(kind), value), parts[1], parts[2]
+
+
+def cause_header(offset: int, timestamp: int) -> Headers:
+    """Give the header that tells which record of the source caused a verdict, or its end.
+
+    All verdicts of one key have their causes in one partition.
+
+    Args:
+        offset: of the cause.
+        timestamp: of the cause, in milliseconds since the epoch.
+    """
+    return ((_CAUSE, _cause.pack(offset, timestamp)),)
+
+
+def read_cause(headers: Headers) -> bytes:
+    """Find the cause in a record's headers; empty if it does not tell."""
+    return next((value for name, value in headers if name == _CAUSE and len(value) == _cause.size), b"")
+
+
+def is_overtaken(cause: bytes, last: bytes) -> bool:
+    """Whether a verdict's cause lies before that of the one told last.
+
+    A worker taken for dead says such, and one that does its work again. By offset and by time: neither a source that
+    was made anew nor a clock that was set back has a verdict overtaken.
+
+    >>> [((_, early),), ((_, late),)] = cause_header(7, 1_000), cause_header(8, 2_000)
+    >>> is_overtaken(early, late), is_overtaken(late, early), is_overtaken(late, late), is_overtaken(b"", late)
+    (True, False, False, False)
+    """
+    if not cause or not last:
+        return False
+    (offset, at), (last_offset, last_at) = _cause.unpack(cause), _cause.unpack(last)
+    return bool(offset < last_offset and at <= last_at)
 
 
 class Suppression(Versioned, frozen=True, kw_only=True):

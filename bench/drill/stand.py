@@ -55,7 +55,7 @@ flush_seconds = 0.2
 [rules.volume_spike]
 number_limit = 30
 [rules.answer_rate_collapse]
-false_alarms_per_day = 0.0001
+false_alarms_per_day = 0.03
 """
 
 

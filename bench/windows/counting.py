@@ -11,7 +11,7 @@ from bench.windows.calls import Windows
 from schemas.log import Record
 from schemas.times import MINUTE
 from schemas.topics import CALLS, Topic
-from streams.agents.stage import Effects, States, apply_each
+from streams.agents.stage import CACHED_STATES, Effects, States, apply_each
 from streams.windows import Cell, Ring, Span
 from streams.windows.packing import pack, unpack
 from streams.windows.ring import MINUTES
@@ -85,6 +85,7 @@ class CountingStage:
             decode=lambda _, packed: Counts.from_bytes(packed),
             encode=Counts.to_bytes,
             create=lambda _: Counts(-1, Ring()),
+            cached=CACHED_STATES,
         )
 
     def process(self, records: Sequence[Record]) -> Effects:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from schemas.alert import Alert
 from schemas.log import Log, LogUnavailableError, Positions, Reader, Record
-from schemas.suppression import Suppression
+from schemas.suppression import Suppression, read_cause
 from schemas.wire import UnreadableRecordError
 from sinks.feed.alerts import HeldAlerts
 from sinks.feed.cursor import end_positions
@@ -40,6 +40,10 @@ class Board:
         log: where the topics are.
         journal: where new events go; by default one of ordinary size.
         alerts: by default of ordinary size.
+
+    Attributes:
+        overtaken: partition and offset of records of `suppressions` that came after later ones of their key, which they
+            must not undo: workers taken for dead write such, and workers that do their work again.
     """
 
     def __init__(self, log: Log, *, journal: Journal | None = None, alerts: HeldAlerts | None = None) -> None:
@@ -47,6 +51,7 @@ class Board:
         self.journal = journal if journal is not None else Journal()
         self.alerts = alerts if alerts is not None else HeldAlerts()
         self.suppressions = HeldSuppressions()
+        self.overtaken: set[tuple[int, int]] = set()
         self.positions: Positions = {}
         self.caught_up = asyncio.Event()
         self.records: Counter[str] = Counter()
@@ -123,14 +128,18 @@ class Board:
 
     def _take(self, record: Record) -> None:
         event = read_event(record)
+        cause = read_cause(record.headers)
+        if not isinstance(event.payload, Alert) and self.suppressions.is_overtaken(event.payload, cause):
+            self.overtaken.add((record.partition, record.offset))
+            return
         match event.payload:
             case Alert() as alert:
                 if not self.alerts.apply(alert, record.offset):
                     return
             case Suppression() as suppression:
-                self.suppressions.apply(suppression, record.value or b"", record.timestamp)
+                self.suppressions.apply(suppression, record.value or b"", record.timestamp, cause)
             case Lifted() as lifted:
-                self.suppressions.lift(lifted.subject, lifted.rule, lifted.scope, record.timestamp)
+                self.suppressions.lift(lifted.subject, lifted.rule, lifted.scope, record.timestamp, cause)
         if not isinstance(event.payload, Alert):
             event.instead = self.suppressions.instead_of(event.payload, record.timestamp)
             event.size += len(event.instead)

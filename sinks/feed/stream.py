@@ -148,6 +148,8 @@ class Follower:
             return None
         if isinstance(event.payload, Alert):
             return None if self._board.alerts.repeats(event.payload, record.offset) else event
+        if (record.partition, record.offset) in self._board.overtaken:
+            return None
         # What the board holds now, not then: each later change of it has its own record further on.
         event.instead = self._board.suppressions.instead_of(event.payload, record.timestamp)
         return event

@@ -10,7 +10,7 @@ from sys import intern
 import msgspec
 
 from schemas.alert import Subject, SubjectKind
-from schemas.suppression import Suppression
+from schemas.suppression import Suppression, is_overtaken
 from schemas.times import DAY
 from sinks.feed.events import Lifted
 
@@ -33,6 +33,7 @@ class HeldSuppression(msgspec.Struct, frozen=True):
     at: int
     until: int | None
     data: bytes
+    cause: bytes = b""
 
     def holds(self, now: int) -> bool:
         """Whether it still holds at `now`, in milliseconds since the epoch."""
@@ -65,6 +66,7 @@ class HeldSuppressions:
         self._held: dict[str, tuple[HeldSuppression, ...]] = {}
         self._keys: list[str] | None = None
         self._ending: dict[tuple[str, str, str], int] = {}
+        self._lifted_by: dict[tuple[str, str, str], bytes] = {}
         self._sweep_every = sweep_every
         self.changes = 0
 
@@ -72,20 +74,34 @@ class HeldSuppressions:
         """How many numbers and contacts are held."""
         return len(self._held)
 
-    def apply(self, suppression: Suppression, data: bytes, timestamp: int) -> None:
+    def is_overtaken(self, change: Suppression | Lifted, cause: bytes) -> bool:
+        """Whether a verdict, or its end, has been followed by a later one already, and must not be taken in.
+
+        Args:
+            change: a verdict, or the end of one.
+            cause: of it, as its record's header has it.
+        """
+        key = _key(change.subject)
+        held = next((one for one in self._held.get(key, ()) if one.is_of(change.rule, change.scope)), None)
+        last = self._lifted_by.get((key, change.rule, change.scope), b"") if held is None else held.cause
+        return is_overtaken(cause, last)
+
+    def apply(self, suppression: Suppression, data: bytes, timestamp: int, cause: bytes = b"") -> None:
         """Take a verdict in.
 
         Args:
             suppression: the verdict.
             data: its record's value.
             timestamp: its record's timestamp, in milliseconds since the epoch.
+            cause: as its record's header has it.
         """
         subject = suppression.subject
         key = _key(subject)
         if key not in self._held and self._keys is not None:
             insort(self._keys, key)
         rule, scope, until = intern(suppression.rule), intern(suppression.scope), suppression.until
-        new = HeldSuppression(subject.kind, subject.value, rule, scope, suppression.at, until, data)
+        new = HeldSuppression(subject.kind, subject.value, rule, scope, suppression.at, until, data, cause)
+        self._lifted_by.pop((key, rule, scope), None)
         self._held[key] = (*(one for one in self._held.get(key, ()) if not one.is_of(rule, scope)), new)
         if until is None:
             self._ending.pop((key, rule, scope), None)
@@ -93,9 +109,12 @@ class HeldSuppressions:
             self._ending[key, rule, scope] = until
         self._count_change(timestamp)
 
-    def lift(self, subject: Subject, rule: str, scope: str, timestamp: int) -> None:
+    def lift(self, subject: Subject, rule: str, scope: str, timestamp: int, cause: bytes = b"") -> None:
         """Take the verdict of one rule and scope away."""
-        self._drop(_key(subject), rule, scope)
+        key = _key(subject)
+        self._drop(key, rule, scope)
+        if cause:
+            self._lifted_by[key, rule, scope] = cause
         self._count_change(timestamp)
 
     def get(self, subject: Subject, now: int) -> Suppression | None:

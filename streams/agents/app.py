@@ -21,7 +21,7 @@ from streams.agents.campaigns import CampaignsStage
 from streams.agents.contacts import ContactsStage
 from streams.agents.effects import StoppedError, emit_then_keep_state
 from streams.agents.numbers import numbers_stage
-from streams.agents.stage import Stage, process_all
+from streams.agents.stage import Stage, cached_of, process_all
 from streams.agents.state_table import StateTable
 from streams.transports.kafka.connection import faust_credentials
 from streams.transports.kafka.driver import Transport as KafkaTransport
@@ -46,7 +46,7 @@ _logger = logging.getLogger(__name__)
 StageFactory = Callable[[Settings, MutableMapping[bytes, bytes]], Stage]
 
 STAGES: Final[tuple[tuple[str, StageFactory], ...]] = (
-    (AssembleStage.name, lambda settings, data: AssembleStage(settings.assembly, data)),
+    (AssembleStage.name, lambda settings, data: AssembleStage(settings.assembly, data, cached_of(settings.partitions))),
     ("numbers", numbers_stage),
     ("accounts", accounts_stage),
     (CampaignsStage.name, CampaignsStage),

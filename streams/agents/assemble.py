@@ -21,7 +21,7 @@ from schemas.times import HOUR, MINUTE
 from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
 from schemas.wire import UnreadableRecordError
 from streams.agents.call import Known, Reading, campaign_of, event_time, merge, read
-from streams.agents.stage import Effects, StateChange, States, apply_each
+from streams.agents.stage import CACHED_STATES, Effects, StateChange, States, apply_each
 from streams.windows.packing import pack, unpack
 
 _VERSION: Final = 1
@@ -105,12 +105,13 @@ class AssembleStage:
     Args:
         settings: timeouts, and which legs count.
         data: the table's data.
+        cached: decoded calls kept after a slice at most.
     """
 
     name = "calls-in-progress"
     sources: tuple[Topic, ...] = (CALLBACKS,)
 
-    def __init__(self, settings: Assembly, data: MutableMapping[bytes, bytes]) -> None:
+    def __init__(self, settings: Assembly, data: MutableMapping[bytes, bytes], cached: int = CACHED_STATES) -> None:
         self._call_timeout = round(settings.call_timeout_hours * HOUR)
         self._remember = round(settings.remember_minutes * MINUTE)
         self._count_child_legs = settings.count_child_legs
@@ -120,6 +121,7 @@ class AssembleStage:
             decode=lambda _key, packed: _read_call(packed),
             encode=lambda state: pack(_VERSION, state),
             create=lambda _key: CallState(),
+            cached=cached,
         )
         self._partitions: dict[int, PartitionState] = {}
         self._deadlines: dict[int, list[tuple[int, bytes]]] | None = None

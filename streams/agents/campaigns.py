@@ -23,7 +23,7 @@ from schemas.settings import Settings
 from schemas.times import DAY, SECOND
 from schemas.topics import CAMPAIGNS, Topic
 from streams.agents.findings import as_records
-from streams.agents.stage import Effects, StateChange, States, apply_each
+from streams.agents.stage import Effects, StateChange, States, apply_each, cached_of
 from streams.agents.subject import FORGET_AFTER, KEYS_A_SWEEP, AppliedOrigins, look_for_spike
 from streams.detectors.answer_rate_collapse import step
 from streams.detectors.answer_states import CampaignAnswers, NumberAnswers
@@ -182,11 +182,20 @@ class CampaignsStage:
         self._lateness = round(settings.lateness_seconds * SECOND)
         self._rules = settings.rules
         self._data = data
+        cached = cached_of(settings.partitions)
         self._campaigns: States[CampaignState] = States(
-            data, decode=self._read_campaign, encode=CampaignState.to_bytes, create=self._create_campaign
+            data,
+            decode=self._read_campaign,
+            encode=CampaignState.to_bytes,
+            create=self._create_campaign,
+            cached=cached,
         )
         self._numbers: States[NumberState] = States(
-            data, decode=self._read_number, encode=NumberState.to_bytes, create=self._create_number
+            data,
+            decode=self._read_number,
+            encode=NumberState.to_bytes,
+            create=self._create_number,
+            cached=cached,
         )
         self._put_right: dict[bytes, bytes] = {}
         self._newest = 0
@@ -216,7 +225,7 @@ class CampaignsStage:
         if not campaign.applied.is_new(fact.origin):
             return ()
         self._newest = max(self._newest, fact.at)
-        return as_records(self._look(campaign, fact, touched), record.timestamp)
+        return as_records(self._look(campaign, fact, touched), record)
 
     def _look(self, campaign: CampaignState, fact: CallFact, touched: dict[str, None]) -> Sequence[Finding]:
         applied = campaign.counts.apply(fact)

@@ -12,7 +12,7 @@ from schemas.opt_out import OptOut
 from schemas.settings import Settings
 from schemas.topics import OPTOUTS, Topic
 from streams.agents.findings import as_records
-from streams.agents.stage import Effects, States, apply_each
+from streams.agents.stage import Effects, States, apply_each, cached_of
 from streams.detectors.opt_out import ContactOptOut
 from streams.windows.packing import pack, unpack
 
@@ -71,6 +71,7 @@ class ContactsStage:
             decode=decode,
             encode=ContactState.to_bytes,
             create=lambda key: ContactState(ContactOptOut(rule, key.decode())),
+            cached=cached_of(settings.partitions),
         )
 
     def process(self, records: Sequence[Record]) -> Effects:
@@ -88,7 +89,7 @@ class ContactsStage:
             return ()
         state.applied = record.offset
         state.opt_out.settings = self._of_campaign.get(signal.campaign or "", self._rule)
-        return as_records(state.opt_out.update(signal), record.timestamp)
+        return as_records(state.opt_out.update(signal), record)
 
     def forget(self) -> None:
         """Drop what was derived from the table's data."""

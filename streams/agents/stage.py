@@ -18,8 +18,11 @@ from schemas.topics import DEADLETTERS, Topic
 from schemas.wire import UnreadableRecordError
 from streams.windows.packing import UnreadableStateError
 
-# Decoded states kept beside their bytes: at some 20 kB each, 100 MB at most.
-_CACHED_STATES = 5_000
+CACHED_STATES = 10_000
+"""Decoded states that a stage keeps beside their bytes, all partitions together: at some 20 kB each, 200 MB at most."""
+
+# A partition alone keeps this many, however many there are, so that the keys of a slice are not all decoded anew.
+_LEAST_CACHED_STATES = 500
 
 
 class StateChange(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +80,18 @@ class PoisonError(Exception):
         super().__init__(f"{record.topic}[{record.partition}]@{record.offset}: {reason}")
         self.record = record
         self.reason = reason
+
+
+def cached_of(partitions: int) -> int:
+    """How many decoded states a stage keeps of each partition.
+
+    Args:
+        partitions: of the topic; one worker may have all of them.
+
+    >>> cached_of(1), cached_of(12), cached_of(256)
+    (10000, 833, 500)
+    """
+    return max(_LEAST_CACHED_STATES, CACHED_STATES // partitions)
 
 
 def apply_each(
@@ -151,6 +166,7 @@ class States(Generic[S]):
         decode: reads a state from its key and bytes.
         encode: writes one.
         create: makes the state of a key that has none.
+        cached: decoded states kept after a flush at most; see `cached_of`.
     """
 
     def __init__(
@@ -160,8 +176,10 @@ class States(Generic[S]):
         decode: Callable[[bytes, bytes], S],
         encode: Callable[[S], bytes],
         create: Callable[[bytes], S],
+        cached: int,
     ) -> None:
         self._data = data
+        self._cached = cached
         self._decode = decode
         self._encode = encode
         self._create = create
@@ -221,7 +239,7 @@ class States(Generic[S]):
         removals = [StateChange(partition, key, None) for key in gone]
         self._touched.clear()
         self._removed.clear()
-        while len(self._cache) > _CACHED_STATES:
+        while len(self._cache) > self._cached:
             self._cache.popitem(last=False)
         return changes, removals
 

@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from schemas.times import DAY, SECOND
 from schemas.topics import Topic
 from streams.agents.findings import as_records
-from streams.agents.stage import Effects, States, apply_each
+from streams.agents.stage import Effects, States, apply_each, cached_of
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.volume_spike import VolumeSpike
 from streams.windows.packing import pack, unpack
@@ -175,7 +175,13 @@ class SubjectStage:
             return SubjectState(Subject(kind, key.decode()), lateness, rule)
 
         self._create = create
-        self._states: States[SubjectState] = States(data, decode=decode, encode=SubjectState.to_bytes, create=create)
+        self._states: States[SubjectState] = States(
+            data,
+            decode=decode,
+            encode=SubjectState.to_bytes,
+            create=create,
+            cached=cached_of(settings.partitions),
+        )
         self._newest = 0
         self._to_sweep: list[bytes] = []
 
@@ -201,7 +207,7 @@ class SubjectStage:
             fresh.applied = state.applied
             state = self._states.replace(key, fresh)
         state.partition = record.partition
-        return as_records(state.apply(fact), record.timestamp)
+        return as_records(state.apply(fact), record)
 
     def _sweep(self, partition: int) -> None:
         """Remove subjects silent for so long that their next fact would start anew anyway."""

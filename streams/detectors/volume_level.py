@@ -87,7 +87,7 @@ class VolumeLevel(msgspec.Struct, array_like=True):
         kind = kind_of(hour)
         seen = self.kind_buckets[kind]
         if seen:
-            # The formula of `mean`, written out: this runs for every bucket of a night without calls.
+            # The formula of `mean`, written out, as `seen` is at hand.
             prior = self.kind_totals[kind] / seen
             mean = (self.totals[hour] + per_hour * prior) / (self.buckets[hour] + per_hour)
             self.observed = self.observed * decay + count
@@ -102,6 +102,37 @@ class VolumeLevel(msgspec.Struct, array_like=True):
         self.kind_totals[kind] += count
         self.kind_buckets[kind] += 1
         self.learned += 1
+
+    def learn_silence(self, hour: int, buckets: int, per_hour: int, decay: float) -> None:
+        """Take in closed buckets without calls: to the last bit what `learn` makes of them one by one, but cheaper.
+
+        Args:
+            hour: their hour of week.
+            buckets: how many they are.
+            per_hour: buckets of an hour.
+            decay: what a bucket leaves of the weight of those before it.
+        """
+        room = max(MEMORY_WEEKS * per_hour - self.buckets[hour], 0)
+        if buckets > room:
+            # The bucket that finds the hour full halves its past.
+            self.learn_silence(hour, room, per_hour, decay)
+            self.learn(hour, 0, per_hour, decay)
+            self.learn_silence(hour, buckets - room - 1, per_hour, decay)
+            return
+        kind = kind_of(hour)
+        total, kind_total = self.totals[hour], self.kind_totals[kind]
+        observed, expected = self.observed, self.expected
+        first = self.kind_buckets[kind]
+        ahead = self.buckets[hour] + per_hour - first
+        # A closed form would round otherwise, and the state would depend on how the silence was cut by calls. The very
+        # first bucket of an hour of day has no mean to be held against.
+        for seen in range(max(first, 1), first + buckets):
+            observed *= decay
+            expected = expected * decay + (total + per_hour * (kind_total / seen)) / (ahead + seen)
+        self.observed, self.expected = observed, expected
+        self.buckets[hour] += buckets
+        self.kind_buckets[kind] += buckets
+        self.learned += buckets
 
 
 def kind_of(hour: int) -> int:

@@ -137,20 +137,10 @@ class VolumeSpike:
             state.open[last] = _Bucket(self._mean(last))
             return NOTHING
         findings: list[Finding] = []
-        first_open = last - self._lag
-        index = state.newest + 1
-        while index <= last:
-            while state.learned_until < index - self._lag:
-                self._close(state.learned_until, findings)
-                state.learned_until += 1
-            if index < first_open and self._resting():
-                # Closing the rest one by one would change nothing.
-                index = first_open
-                state.learned_until = first_open - self._lag
-                continue
-            if index >= first_open and index not in state.open:
+        for index in range(max(state.newest + 1, last - self._lag), last + 1):
+            self._close_until(index - self._lag, findings)
+            if index not in state.open:
                 state.open[index] = _Bucket(self._mean(index))
-            index += 1
         state.newest = max(state.newest, last)
         return findings or NOTHING
 
@@ -220,6 +210,30 @@ class VolumeSpike:
         )
         return usual if absolute is None else min(usual, absolute)
 
+    def _close_until(self, end: int, findings: list[Finding]) -> None:
+        state = self.state
+        while state.learned_until < end:
+            index = state.learned_until
+            is_counting_calm = state.run is not None and state.run.calm is not None
+            if index in state.open or is_counting_calm:
+                self._close(index, findings)
+                state.learned_until += 1
+            else:
+                state.learned_until = min((*state.open, end))
+                self._close_silence(index, state.learned_until)
+
+    def _close_silence(self, index: int, end: int) -> None:
+        """Close buckets that were never opened, as `_close` would, by the hour."""
+        state = self.state
+        rest = REST_HOURS * self._per_hour
+        learned_end = min(end, index + rest - state.empty)
+        state.empty = min(state.empty + end - index, rest)
+        while index < learned_end:
+            hour_end = min(learned_end, index - index % self._per_hour + self._per_hour)
+            hour = hour_of_week(index * self._length)
+            state.level.learn_silence(hour, hour_end - index, self._per_hour, self._decay)
+            index = hour_end
+
     def _close(self, index: int, findings: list[Finding]) -> None:
         state = self.state
         bucket = state.open.pop(index, None)
@@ -250,10 +264,6 @@ class VolumeSpike:
                     if state.open[later].over:
                         findings.append(self._fire(later, state.open[later], max(at, later * self._length)))
                         break
-
-    def _resting(self) -> bool:
-        state = self.state
-        return state.empty >= REST_HOURS * self._per_hour and not state.open and state.run is None
 
     def _fire(self, index: int, bucket: _Bucket, at: int) -> Alert:
         state = self.state

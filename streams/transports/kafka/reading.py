@@ -19,9 +19,13 @@ _FETCH_WAIT_MILLISECONDS = 500
 _REQUEST_MILLISECONDS = 5_000
 # Held in memory for each broker at most, but for a record that is larger.
 _FETCH_BYTES = 16 * 1024 * 1024
-# How long there may be no records before the brokers are asked whether they are there.
-_SILENCE_SECONDS = 2.0
+# How long there may be no records before the brokers are asked whether they are there: somewhat below the two seconds
+# after which who reads from the beginning takes silence for the end.
+_SILENCE_SECONDS = 1.5
 _ANSWER_MILLISECONDS = 4_000
+# How long records that are there may take to come: a leader is elected, or a large answer comes over a slow link.
+_SLOW_SECONDS = 15.0
+_GLANCE_MILLISECONDS = 200
 _CLOSE_MILLISECONDS = 1_000
 
 _logger = logging.getLogger(__name__)
@@ -58,6 +62,7 @@ class KafkaReader:
         self._thread = ThreadPoolExecutor(1, "kafka-reader")
         self._consumer: KafkaConsumer | None = None
         self._heard_at = 0.0
+        self._closing = False
         self._fetching: asyncio.Future[list[Record]] | None = None
         self._kept: list[Record] = []
 
@@ -116,6 +121,10 @@ class KafkaReader:
             return []
         try:
             found = consumer.poll(timeout_ms=round(wait * 1_000), max_records=limit)
+            if found:
+                self._heard_at = time.monotonic()
+            elif time.monotonic() - self._heard_at > _SILENCE_SECONDS:
+                found = self._make_sure(consumer, limit)
         except OffsetOutOfRangeError as error:
             self._correct(error.args[0])
             return []
@@ -125,14 +134,24 @@ class KafkaReader:
             ) from error
         except KafkaError as error:
             raise LogUnavailableError(f"the brokers gave no records ({type(error).__name__}: {error})") from error
-        now = time.monotonic()
-        if found:
-            self._heard_at = now
-        elif now - self._heard_at > _SILENCE_SECONDS:
-            # An empty poll does not tell a silent log from brokers that are away.
-            self._offsets("end_offsets", consumer.assignment())
-            self._heard_at = time.monotonic()
         return [_as_record(record) for records in found.values() for record in records]
+
+    def _make_sure(self, consumer: KafkaConsumer, limit: int) -> dict[TopicPartition, list[Any]]:
+        """Wait for what is there and does not come; an empty poll tells nothing of brokers that are away, or slow.
+
+        Who reads a log from its beginning takes silence for its end.
+        """
+        until = time.monotonic() + _SLOW_SECONDS
+        while True:
+            ends = self._offsets("end_offsets", consumer.assignment())
+            self._heard_at = time.monotonic()
+            # An end that no record leads to is not waited for longer than this.
+            if self._closing or self._heard_at > until or not _is_behind(consumer, ends):
+                return {}
+            found: dict[TopicPartition, list[Any]] = consumer.poll(timeout_ms=_GLANCE_MILLISECONDS, max_records=limit)
+            if found:
+                self._heard_at = time.monotonic()
+                return found
 
     def _correct(self, positions: Mapping[TopicPartition, int]) -> None:
         """Move positions that lie before what is left; refuse those that lie beyond the end."""
@@ -168,6 +187,7 @@ class KafkaReader:
         return found
 
     def _close(self) -> None:
+        self._closing = True
         if self._consumer is not None:
             # `poll` has its own limit of time, so the thread is soon free.
             self._thread.submit(self._end).result()
@@ -177,6 +197,10 @@ class KafkaReader:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close(timeout_ms=_CLOSE_MILLISECONDS)
+
+
+def _is_behind(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    return any((consumer.position(partition, _ANSWER_MILLISECONDS) or 0) < end for partition, end in ends.items())
 
 
 def _as_record(record: Any) -> Record:

@@ -123,6 +123,29 @@ def test_records_of_others_can_be_read(log: KafkaLog, make_topic: Make, kafka: s
     assert asyncio.run(offsets(log, topic, 2)) == [0, 1, 2]
 
 
+def test_silence_is_not_the_end_while_there_is_more(log: KafkaLog, make_topic: Make) -> None:
+    """Records that are slow to come are waited for: a reader that gives none after seconds stands at the end."""
+    topic = make_topic()
+
+    async def run() -> None:
+        await log.append([NewRecord(topic, b"k", b"x")])
+        reader = await log.reader({(topic, 0): 0})
+        consumer = reader._consumer  # what a slow broker does, in the time of a test
+        assert consumer is not None
+        consumer.pause(TopicPartition(topic, 0))
+        fetching = asyncio.create_task(reader.fetch(10, 2.1))
+        await asyncio.sleep(3)
+        assert not fetching.done()
+        consumer.resume(TopicPartition(topic, 0))
+        assert [record.offset for record in await fetching] == [0]
+        started = time.monotonic()
+        assert await reader.fetch(10, 2.1) == []
+        assert time.monotonic() - started < 5
+        await reader.close()
+
+    asyncio.run(run())
+
+
 def test_readers_beside_one_another(log: KafkaLog, make_topic: Make) -> None:
     """Several readers of one log follow it each at its own pace, while it is written."""
     topic = make_topic()
