@@ -211,7 +211,7 @@ class OwnedStates:
         """Put the true states over stale ones."""
         overruled = {number: self._held(number) for number in partitions if self._held(number).overruled}
         while overruled:
-            states = {}
+            states, keys = {}, {}
             for number, held in overruled.items():
                 _logger.warning(
                     "%s[%d]: %d states of a worker taken for dead are written over",
@@ -220,8 +220,13 @@ class OwnedStates:
                     len(held.overruled),
                 )
                 states[number] = [(key, held.data.get(key)) for key in held.overruled]
-                held.overruled = {}
-            await self._write(states)
+                keys[number], held.overruled = held.overruled, {}
+            try:
+                await self._write(states)
+            except BaseException:
+                for number, held in overruled.items():
+                    held.overruled = keys[number] | held.overruled
+                raise
             overruled = {number: held for number, held in overruled.items() if held.overruled}
 
     async def _write(self, states: Mapping[int, Sequence[tuple[bytes, bytes | None]]]) -> None:

@@ -32,6 +32,7 @@ class StateTable(faust.Table[bytes, bytes]):
     states: OwnedStates
     _stage_of: StageOf
     _stages: dict[int, Stage]
+    _turn: int
 
     def attach(self, log: Log, stage_of: StageOf, sources: Sequence[Topic]) -> None:
         """Say where states are kept, and how the stage of a partition is made.
@@ -54,6 +55,7 @@ class StateTable(faust.Table[bytes, bytes]):
         self.states = OwnedStates(self.changelog_topic.get_topic_name(), log, publish, on_empty)
         self._stage_of = stage_of
         self._stages = {}
+        self._turn = 0
 
     def stage(self, partition: int) -> Stage:
         """The stage of a partition.
@@ -74,8 +76,12 @@ class StateTable(faust.Table[bytes, bytes]):
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Read the states of the partitions that are this worker's now; Faust begins to hand out records after this."""
         partitions = {tp.partition for tp in active_tps}
+        self._turn = turn = self._turn + 1
 
         async def own() -> None:
+            # Faust does not end this when it rebalances again: what is another worker's by now must not be claimed.
+            if turn != self._turn:
+                return
             for partition in await self.states.own(partitions):
                 self._stages.pop(partition, None)
             for partition in self._stages.keys() - partitions:

@@ -264,7 +264,8 @@ class SlicingConsumer(FaustConsumer):
         return {tp: by_partition[tp.partition] for tp in ready if by_partition[tp.partition]}
 
     def _note_places(self, lanes: Mapping[TP, Sequence[Record]], now: float) -> None:
-        aligned = {tp for tp in self._get_active_partitions() if tp.topic == self._aligned_topic}
+        active = self._get_active_partitions() & self.assignment()
+        aligned = {tp for tp in active if tp.topic == self._aligned_topic}
         for tp in aligned | lanes.keys():
             at: int | None = None
             if self._is_behind(tp):

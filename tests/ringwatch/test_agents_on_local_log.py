@@ -24,6 +24,7 @@ from streams.agents.owned_states import CLAIM_KEY, FOUNDING_KEY
 from streams.agents.replay import Replay
 from streams.agents.subject import SubjectState
 from streams.ingest.simulator.play import Delivered, play
+from streams.transports.alignment import PATIENCE
 from streams.transports.local.log import LocalLog
 
 AgentsOn = Callable[[Settings], AbstractAsyncContextManager[Any]]
@@ -172,6 +173,21 @@ def test_four_partitions_count_and_warn_as_one_does(
     assert {rule for rule, _ in _subjects(expected)} >= {"volume_spike", "opt_out"}
     assert _rings(settings, tables["numbers"]) == _rings(settings, dict(replay.tables["numbers"]))
     assert _subjects(_by_key(_read(spread, ALERTS.name, all_records))) == _subjects(expected)
+
+
+def test_callbacks_that_came_side_by_side_are_not_waited_for(
+    settings: Settings, traffic: Any, agents_on: AgentsOn, as_records: AsRecords
+) -> None:
+    """A partition whose callbacks are not in order of receipt, as from two gateways, is worked off without a pause."""
+    records = list(as_records(traffic.lines[:6_000], settings))
+    shuffled = [record for some in _batches(records, 5) for record in reversed(some)]
+
+    async def apply() -> None:
+        async with asyncio.timeout(PATIENCE), agents_on(settings) as agents:
+            await agents.log.append(shuffled)
+            await agents.idle()
+
+    asyncio.run(apply())
 
 
 def test_a_poison_record_becomes_a_dead_letter_and_stops_nobody(

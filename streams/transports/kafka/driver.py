@@ -35,18 +35,23 @@ class Consumer(SlicingConsumer, faust_driver.Consumer):
         return {TP(*tp): [_as_record(record) for record in records] for tp, records in fetched.items()}
 
     def _position_of(self, tp: TP) -> int | None:
-        subscription = self._thread._ensure_consumer()._subscription.subscription  # noqa: SLF001 - aiokafka tells it nowhere else without a request
-        where = aiokafka.TopicPartition(*tp)
-        if subscription is None or subscription.assignment is None or where not in subscription.assignment.tps:
-            return None
-        state = subscription.assignment.state_value(where)
-        position: int | None = state.position if state.has_valid_position else None
+        state = self._state_of(tp)
+        position: int | None = state.position if state is not None and state.has_valid_position else None
         return position
 
     def _end(self, tp: TP) -> int | None:
-        consumer = self._thread._ensure_consumer()  # noqa: SLF001 - as above
-        where = aiokafka.TopicPartition(*tp)
-        return consumer.highwater(where) if where in consumer.assignment() else None
+        state = self._state_of(tp)
+        end: int | None = None if state is None else state.highwater
+        return end
+
+    def _state_of(self, tp: TP) -> Any:
+        """What aiokafka knows of a partition, without asking a broker; None if it is not assigned.
+
+        aiokafka's thread may assign anew at any moment, so each object on the way is looked at once.
+        """
+        subscription = self._thread._ensure_consumer()._subscription.subscription  # noqa: SLF001 - it tells it nowhere else without a request
+        assignment = None if subscription is None else subscription.assignment
+        return None if assignment is None else assignment.state_value(aiokafka.TopicPartition(*tp))
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Take partitions over; changelogs are not read by the group's consumer but by the tables themselves."""

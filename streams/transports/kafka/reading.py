@@ -165,7 +165,9 @@ class KafkaReader:
                     f"{ends[partition]}; the position is of another log, or this one lost records"
                 )
             if offset < starts[partition]:
-                _logger.info(
+                # Reading from the beginning is ordinary; a place that was reached and is gone is a gap.
+                _logger.log(
+                    logging.WARNING if offset else logging.INFO,
                     "%s, partition %d: reading goes on at %d, as retention dropped what lay at %d",
                     partition.topic,
                     partition.partition,
