@@ -24,6 +24,7 @@ from bench.drill.traffic import simulate_traffic
 _MINUTES = 60
 _RATE = 60.0
 _CALLS_PER_DAY = 500.0
+_COLUMNS = 120
 
 
 def main() -> int:
@@ -37,6 +38,8 @@ def main() -> int:
         parser.error(f"no fault {', '.join(unknown)}; there are {', '.join(_names())}")
     faults = [fault for fault in FAULTS if not chosen.names or fault.name in chosen.names]
     console = Console(stderr=chosen.json)
+    # Written into a file, the table must not lose its columns.
+    console.width = max(console.width, _COLUMNS)
     with tempfile.TemporaryDirectory(prefix="ringwatch-drill-") as temporary:
         rows = _run(chosen.folder or Path(temporary), faults, console)
     show(console, rows)

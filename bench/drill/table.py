@@ -46,10 +46,10 @@ _COLUMNS = (
 
 def show(console: Console, rows: Sequence[Row]) -> None:
     """Print the table."""
-    table = Table("fault")
+    table = Table()
+    table.add_column("fault", no_wrap=True)
     for heading in ("accepted", *(heading for heading, _ in _COLUMNS), "seconds to be back"):
-        # A table that is written into a file must not lose its columns.
-        table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
+        table.add_column(heading, justify="right")
     for row in rows:
         seconds = "never" if row.seconds is None else f"{row.seconds:.1f}"
         table.add_row(row.fault, str(row.accepted), *(str(row.count(kind)) for _, kind in _COLUMNS), seconds)

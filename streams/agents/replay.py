@@ -31,7 +31,9 @@ class Replay:
     def __init__(self, settings: Settings) -> None:
         self.emitted: Counter[str] = Counter()
         self.tables: dict[str, MutableMapping[bytes, bytes]] = {name: {} for name, _ in STAGES}
-        self._stages: list[Stage] = [factory(settings, self.tables[name]) for name, factory in STAGES]
+        # One stage for all keys, so that it may keep as many decoded states as one that has all partitions.
+        whole = settings.model_copy(update={"partitions": 1})
+        self._stages: list[Stage] = [factory(whole, self.tables[name]) for name, factory in STAGES]
         self._offsets: Counter[str] = Counter()
 
     def run(self, records: Iterable[NewRecord]) -> Iterator[NewRecord]:

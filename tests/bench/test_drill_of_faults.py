@@ -12,8 +12,9 @@ from bench.drill.run import drill
 from bench.drill.table import Row
 from bench.drill.traffic import simulate_traffic
 
-# Incidents that are told or not whatever the order, see `bench.drill.traffic`. On one stand, as starting it takes longer than a fault; `make drill` has the others.
+# On one stand, as starting it takes longer than a fault; `make drill` has the others.
 _DRILLED = ("worker killed", "graceful stop", "broker killed", "zombie")
+# Of this shape, a replay says the same whatever the order of calls that are minutes apart.
 _MINUTES = 30
 _CALLS_PER_DAY = 600.0
 _PAST_DAYS = 2
