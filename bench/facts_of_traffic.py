@@ -12,7 +12,7 @@ from schemas.settings import Settings
 from schemas.times import SECOND
 from schemas.topics import ALERTS
 from streams.agents.app import changelog_of
-from streams.agents.owned_states import Epochs
+from streams.agents.epochs import Epochs
 from streams.agents.replay import Replay
 from streams.agents.subject import SubjectState
 from streams.windows.ring import Span

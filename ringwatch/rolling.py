@@ -24,7 +24,7 @@ from streams.agents.campaigns import (
     number_key,
     read_number_state,
 )
-from streams.agents.owned_states import Epochs
+from streams.agents.epochs import Epochs
 from streams.agents.subject import SubjectState
 from streams.detectors.answer_status import describe_campaign, describe_number
 from streams.windows.ring import Span

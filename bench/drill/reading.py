@@ -12,7 +12,7 @@ from typing import Final
 from schemas.log import Log, LogUnavailableError, Positions, Record
 from schemas.topics import CALLS
 from streams.agents.arrival import arrival_of
-from streams.agents.owned_states import Epochs
+from streams.agents.epochs import Epochs
 
 _RECORDS_A_FETCH: Final = 5_000
 _WAIT_SECONDS: Final = 0.5

@@ -26,17 +26,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import Final
 
 from schemas.log import Log, NewRecord, Positions, Record
+from streams.agents.epochs import CLAIM_KEY, FOUNDING_KEY, epoch_of, header_of, is_stale
 from streams.agents.stage import StateChange
-
-CLAIM_KEY: Final = b"\x00claim"
-"""The key of claims; no state has it, as a stage's keys begin with a letter, a digit or a plus sign."""
-
-FOUNDING_KEY: Final = b"\x00founded"
-"""The key of the record that says that a partition of the changelog has been begun, and with what was there before."""
-
-_NO_STATES: Final = frozenset({CLAIM_KEY, FOUNDING_KEY})
-_EPOCH: Final = "epoch"
-_EPOCH_BYTES: Final = 8
 
 # As many as a broker gives in one answer; a state is some kilobytes.
 _RECORDS_A_FETCH: Final = 5_000
@@ -91,8 +82,8 @@ class _Partition:
         if key == FOUNDING_KEY:
             self.founded = True
             return
-        epoch = _epoch_of(record)
-        if _is_stale(record, epoch, self.epoch):
+        epoch = epoch_of(record)
+        if is_stale(record, epoch, self.epoch):
             self.overruled[key] = None
             return
         # States of a version that wrote no claims; all others come after the founding.
@@ -104,18 +95,6 @@ class _Partition:
             self.data.pop(key, None)
         else:
             self.data[key] = record.value
-
-
-def _epoch_of(record: Record) -> int:
-    for name, value in record.headers:
-        if name == _EPOCH:
-            return int.from_bytes(value, "big", signed=True)
-    return -1
-
-
-def _is_stale(record: Record, epoch: int, current: int) -> bool:
-    """Whether a state was written under an earlier claim, or under one of a changelog that is no more."""
-    return epoch < current or epoch >= record.offset
 
 
 class OwnedStates:
@@ -232,7 +211,7 @@ class OwnedStates:
     async def _write(self, states: Mapping[int, Sequence[tuple[bytes, bytes | None]]]) -> None:
         records: list[NewRecord] = []
         for number, pairs in states.items():
-            headers = ((_EPOCH, self._held(number).epoch.to_bytes(_EPOCH_BYTES, "big", signed=True)),)
+            headers = header_of(self._held(number).epoch)
             records.extend(
                 NewRecord(self._changelog, key, value, partition=number, headers=headers) for key, value in pairs
             )
@@ -301,27 +280,7 @@ class _Between:
             self.claimed = True
         elif key == FOUNDING_KEY:
             return
-        elif _epoch_of(record) != self._epoch:
+        elif epoch_of(record) != self._epoch:
             self.stale[key] = None
         else:
             self.stale.pop(key, None)
-
-
-class Epochs:
-    """Tells states that hold from claims and stale states, for those who read changelogs in order of offset."""
-
-    def __init__(self) -> None:
-        self._epochs: dict[tuple[str, int], int] = {}
-
-    def holds(self, record: Record) -> bool:
-        """Whether a changelog's record is a state, or its end, that holds as of this record."""
-        place = record.topic, record.partition
-        if record.key == CLAIM_KEY:
-            self._epochs[place] = record.offset
-        if record.key in _NO_STATES:
-            return False
-        epoch = _epoch_of(record)
-        if _is_stale(record, epoch, self._epochs.get(place, -1)):
-            return False
-        self._epochs[place] = epoch
-        return True

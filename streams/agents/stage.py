@@ -221,6 +221,10 @@ class States(Generic[S]):
         self._touched.pop(key, None)
         self._removed[key] = None
 
+    def is_touched(self, key: bytes) -> bool:
+        """Whether a key's state was changed since the last flush."""
+        return key in self._touched
+
     def put_right(self, key: bytes, packed: bytes) -> None:
         """Put other bytes in a key's place, as if they had been there at the last flush."""
         self._data[key] = packed

@@ -216,7 +216,10 @@ class SubjectStage:
         for _ in range(min(KEYS_A_SWEEP, len(self._to_sweep))):
             key = self._to_sweep.pop()
             state = self._states.get(key)
-            if state is not None and state.partition == partition and _is_forgotten(state, self._newest - DAY):
+            # One that this very slice has moved is not silent, however old its calls are.
+            if state is None or state.partition != partition or self._states.is_touched(key):
+                continue
+            if _is_forgotten(state, self._newest - DAY):
                 self._states.remove(key)
 
     def forget(self) -> None:

@@ -17,7 +17,7 @@ from schemas.times import HOUR
 from schemas.topics import CALLS
 from streams.agents.app import changelog_of
 from streams.agents.campaigns import campaign_key
-from streams.agents.owned_states import CLAIM_KEY
+from streams.agents.epochs import CLAIM_KEY
 from streams.agents.replay import Replay
 from streams.transports.local.log import LocalLog
 

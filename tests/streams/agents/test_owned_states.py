@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.log import NewRecord
 from schemas.topics import Cleanup
-from streams.agents.owned_states import CLAIM_KEY, FOUNDING_KEY, ChangelogLostError, LostClaimError, OwnedStates
+from streams.agents.epochs import CLAIM_KEY, FOUNDING_KEY
+from streams.agents.owned_states import ChangelogLostError, LostClaimError, OwnedStates
 from streams.agents.stage import StateChange
 from streams.transports.local.log import LocalLog
 
