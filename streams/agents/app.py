@@ -169,8 +169,7 @@ def _attach(app: faust.App, name: str, factory: StageFactory, settings: Settings
     )
     table: StateTable = made
     sources = factory(settings, {}).sources
-    # The embedded log is one file: a changelog can't be lost there and its sources be left.
-    table.attach(log, lambda data: factory(settings, data), sources if settings.on_kafka else ())
+    table.attach(log, lambda data: factory(settings, data), sources)
     for source in sources:
         _add_agent(app, table, source)
 
