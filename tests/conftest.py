@@ -31,6 +31,13 @@ def _without_kafka(reason: str) -> NoReturn:
     pytest.skip(f"no Apache Kafka: {reason}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process of the test run have all tests of the shared broker, whose topics have fixed names."""
+    for item in items:
+        if item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give HOST:PORT of a broker that all tests share: one that was named, else one started here.
