@@ -188,9 +188,11 @@ async def _settled(child: Any, data: Path, headers: dict[str, str]) -> None:
         while calm < 3:
             async with session.get(f"{address}/metrics") as answer:
                 text = await answer.text()
-            lags = [float(line.split()[-1]) for line in text.splitlines() if "_lag_records " in line and line[0] != "#"]
-            assert len(lags) == 2, text
-            calm = calm + 1 if not any(lags) else 0
+            told = [line.split() for line in text.splitlines() if "_lag_records" in line and line[0] != "#"]
+            lags = {name: float(value) for name, value in told}
+            # The history's, and one of each topic that agents read.
+            assert len(lags) > 1, text
+            calm = calm + 1 if not any(lags.values()) else 0
             await asyncio.sleep(0.3)
 
 

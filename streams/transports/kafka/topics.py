@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,10 @@ _logger = logging.getLogger(__name__)
 
 # Each partition elects its leader first; on three busy brokers that takes a few seconds.
 _READY_MILLISECONDS = 30_000
+
+# As long as it takes a cluster to notice that a broker is gone; less than what finding none at all takes.
+_NOTICED_SECONDS = 7.0
+_PAUSE_SECONDS = 0.3
 
 _MAKE_THEM = "run `ringwatch topics create`"
 
@@ -68,9 +73,18 @@ def check_topics(settings: Settings, changelogs: Sequence[str]) -> None:
         ConfigurationError: every mismatch, one a line, with what to do.
         LogUnavailableError: no broker answers.
     """
-    with _admin(settings) as admin:
-        planned = plan(settings, changelogs, _brokers(admin))
-        found = _describe(admin, planned)
+    began = time.monotonic()
+    while True:
+        try:
+            with _admin(settings) as admin:
+                planned = plan(settings, changelogs, _brokers(admin))
+                found = _describe(admin, planned)
+            break
+        except LogUnavailableError:
+            # A broker that has just gone is asked until the others have noticed; that none answers is known sooner.
+            if time.monotonic() - began > _NOTICED_SECONDS:
+                raise
+            time.sleep(_PAUSE_SECONDS)
     problems: list[str] = []
     for topic in planned:
         if topic.name in found:

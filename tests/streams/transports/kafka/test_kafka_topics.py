@@ -134,7 +134,7 @@ def test_wrong_settings_are_refused_and_mended(settings: Settings, admin: KafkaA
     wrong = {
         "callbacks": {"retention.ms": "1000", "retention.bytes": "1000000"},
         "calls": {"max.message.bytes": "1000000"},
-        "contacts": {"message.timestamp.type": "LogAppendTime"},
+        "contacts": {"message.timestamp.type": "CreateTime"},
         "optouts": {"cleanup.policy": "compact"},
         "alerts": {"min.insync.replicas": "2"},
         CHANGELOGS[0]: {"cleanup.policy": "delete"},
