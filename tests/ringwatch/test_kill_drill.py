@@ -21,6 +21,7 @@ from schemas.times import SECOND
 from schemas.topics import ALERTS, CALLBACKS, CALLS
 from sinks.history.store import History
 from streams.agents.app import changelog_of
+from streams.agents.epochs import Epochs
 from streams.agents.replay import Replay
 from streams.agents.subject import SubjectState
 from streams.ingest.replay_lines import append_lines
@@ -143,7 +144,9 @@ def _learn(settings: Settings, past: Sequence[Line]) -> None:
 
 
 def _changelog(log: LocalLog, table: str) -> dict[bytes, bytes]:
-    last = {record.key or b"": record.value for record in _all(log, changelog_of(table))}
+    epochs = Epochs()
+    states = (record for record in _all(log, changelog_of(table)) if epochs.holds(record))
+    last = {record.key or b"": record.value for record in states}
     return {key: value for key, value in last.items() if value is not None}
 
 
