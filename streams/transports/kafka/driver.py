@@ -14,6 +14,7 @@ from faust.types import TP
 
 from schemas.log import LogUnavailableError, NewRecord, Record
 from streams.transports.kafka.metadata_pause import pause_between_questions
+from streams.transports.kafka.records import as_record
 from streams.transports.local.partitioner import partition_for
 from streams.transports.slicing import SlicingConsumer
 
@@ -32,7 +33,7 @@ class Consumer(SlicingConsumer, faust_driver.Consumer):
 
     async def _fetch(self, wanted: set[TP], timeout: float) -> Mapping[TP, Sequence[Record]]:  # noqa: ASYNC109 - Faust's way
         fetched = await self._thread.getmany(wanted, timeout)
-        return {TP(*tp): [_as_record(record) for record in records] for tp, records in fetched.items()}
+        return {TP(*tp): [as_record(record) for record in records] for tp, records in fetched.items()}
 
     def _position_of(self, tp: TP) -> int | None:
         state = self._state_of(tp)
@@ -63,18 +64,6 @@ class Consumer(SlicingConsumer, faust_driver.Consumer):
         consumer = self._thread._ensure_consumer()  # noqa: SLF001 - as above
         pause_between_questions(consumer._client)  # noqa: SLF001 - as above
         consumer.pause(*(partition for partition in partitions if partition in consumer.assignment()))
-
-
-def _as_record(record: Any) -> Record:
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers) if record.headers else (),
-    )
 
 
 class Producer(faust_driver.Producer):

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 
 from schemas.log import LogUnavailableError, Positions, Record
+from streams.transports.kafka.records import as_record
 
 # The broker holds a fetch this long while there is nothing; each answer shows that it lives.
 _FETCH_WAIT_MILLISECONDS = 500
@@ -134,7 +135,7 @@ class KafkaReader:
             ) from error
         except KafkaError as error:
             raise LogUnavailableError(f"the brokers gave no records ({type(error).__name__}: {error})") from error
-        return [_as_record(record) for records in found.values() for record in records]
+        return [as_record(record) for records in found.values() for record in records]
 
     def _make_sure(self, consumer: KafkaConsumer, limit: int) -> dict[TopicPartition, list[Any]]:
         """Wait for what is there and does not come; an empty poll tells nothing of brokers that are away, or slow.
@@ -203,15 +204,3 @@ class KafkaReader:
 
 def _is_behind(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
     return any((consumer.position(partition, _ANSWER_MILLISECONDS) or 0) < end for partition, end in ends.items())
-
-
-def _as_record(record: Any) -> Record:
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers),
-    )
