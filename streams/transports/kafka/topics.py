@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from kafka import KafkaAdminClient
@@ -23,11 +23,18 @@ _logger = logging.getLogger(__name__)
 # Each partition elects its leader first; on three busy brokers that takes a few seconds.
 _READY_MILLISECONDS = 30_000
 
-# As long as it takes a cluster to notice that a broker is gone; less than what finding none at all takes.
-_NOTICED_SECONDS = 7.0
+# A cluster takes nine seconds to notice that a broker is gone, and names it until then.
+_NOTICED_SECONDS = 20.0
 _PAUSE_SECONDS = 0.3
 
 _MAKE_THEM = "run `ringwatch topics create`"
+
+
+Asked = TypeVar("Asked")
+
+
+class _GoneError(LogUnavailableError):
+    """A broker that was there a moment ago did not answer."""
 
 
 class FoundTopic(msgspec.Struct, frozen=True):
@@ -57,11 +64,17 @@ def create_topics(settings: Settings, changelogs: Sequence[str]) -> list[str]:
         ConfigurationError: a topic can't be made or mended, or has other partitions or too few copies; with what to do.
         LogUnavailableError: no broker answers.
     """
-    with _admin(settings) as admin:
+    # What a first try has made is made no second time.
+    made: list[str] = []
+
+    def create(admin: KafkaAdminClient) -> tuple[Sequence[PlannedTopic], dict[str, FoundTopic]]:
         planned = plan(settings, changelogs, _brokers(admin))
         found = _describe(admin, planned)
-        made = _make(admin, [topic for topic in planned if topic.name not in found])
+        made.extend(_make(admin, [topic for topic in planned if topic.name not in found]))
         _mend(admin, planned, found)
+        return planned, found
+
+    planned, found = _ask(settings, create)
     _refuse([problem for topic in planned if topic.name in found for problem in _misshapen(topic, found[topic.name])])
     return made
 
@@ -73,18 +86,12 @@ def check_topics(settings: Settings, changelogs: Sequence[str]) -> None:
         ConfigurationError: every mismatch, one a line, with what to do.
         LogUnavailableError: no broker answers.
     """
-    began = time.monotonic()
-    while True:
-        try:
-            with _admin(settings) as admin:
-                planned = plan(settings, changelogs, _brokers(admin))
-                found = _describe(admin, planned)
-            break
-        except LogUnavailableError:
-            # A broker that has just gone is asked until the others have noticed; that none answers is known sooner.
-            if time.monotonic() - began > _NOTICED_SECONDS:
-                raise
-            time.sleep(_PAUSE_SECONDS)
+
+    def look(admin: KafkaAdminClient) -> tuple[Sequence[PlannedTopic], dict[str, FoundTopic]]:
+        planned = plan(settings, changelogs, _brokers(admin))
+        return planned, _describe(admin, planned)
+
+    planned, found = _ask(settings, look)
     problems: list[str] = []
     for topic in planned:
         if topic.name in found:
@@ -93,6 +100,19 @@ def check_topics(settings: Settings, changelogs: Sequence[str]) -> None:
         else:
             problems.append(f"topic {topic.name} is missing: {_MAKE_THEM}")
     _refuse(problems)
+
+
+def _ask(settings: Settings, ask: Callable[[KafkaAdminClient], Asked]) -> Asked:
+    """Ask until the cluster has noticed that a broker has gone; that none answers is said at once."""
+    began = time.monotonic()
+    while True:
+        try:
+            with _admin(settings) as admin:
+                return ask(admin)
+        except _GoneError:
+            if time.monotonic() - began > _NOTICED_SECONDS:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
@@ -108,7 +128,7 @@ def _admin(settings: Settings) -> Iterator[KafkaAdminClient]:
             "and alter topics and their configs, and to describe the cluster"
         ) from error
     except KafkaError as error:
-        raise LogUnavailableError(f"Apache Kafka at {servers} did not do as asked ({error}): try again") from error
+        raise _GoneError(f"Apache Kafka at {servers} did not do as asked ({error}): try again") from error
     finally:
         admin.close()
 
