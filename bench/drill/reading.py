@@ -16,8 +16,8 @@ from streams.agents.epochs import Epochs
 
 _RECORDS_A_FETCH: Final = 5_000
 _WAIT_SECONDS: Final = 0.5
-# Compaction may have taken the last record before the end.
-_SETTLE_SECONDS: Final = 2.0
+# Compaction lags by an hour, so all that was appended is there; busy brokers may keep it back for seconds.
+_READ_SECONDS: Final = 60.0
 
 
 class TopicReader:
@@ -36,18 +36,23 @@ class TopicReader:
         self.begun: Counter[str] = Counter()
 
     async def new(self, topic: str) -> list[Record]:
-        """Give the records appended to a topic since the last call, in order of offset per partition."""
+        """Give the records appended to a topic since the last call, in order of offset per partition.
+
+        Raises:
+            TimeoutError: the brokers do not give what they say is there.
+        """
         ends = await self._log.ends(topic)
         positions = {(topic, partition): self._positions.get((topic, partition), 0) for partition in ends}
         found: list[Record] = []
         if all(positions[topic, partition] >= end for partition, end in ends.items()):
             return found
         reader = await self._log.reader(positions)
-        silent = 0.0
+        until = time.monotonic() + _READ_SECONDS
         try:
-            while silent < _SETTLE_SECONDS and any(positions[topic, p] < end for p, end in ends.items()):
+            while any(positions[topic, p] < end for p, end in ends.items()):
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{topic} could not be read up to its end in {_READ_SECONDS:.0f} s")
                 records = await reader.fetch(_RECORDS_A_FETCH, _WAIT_SECONDS)
-                silent = 0.0 if records else silent + _WAIT_SECONDS
                 found += (record for record in records if record.offset < ends[record.partition])
                 for record in records:
                     positions[topic, record.partition] = record.offset + 1
