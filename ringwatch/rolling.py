@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from schemas.times import SECOND
 from sinks.feed.rolling import WINDOWS, SubjectView
 from streams.agents.app import changelog_of
+from streams.agents.bundle import Choice
 from streams.agents.campaigns import (
     CampaignState,
     NumberState,
@@ -24,9 +25,11 @@ from streams.agents.campaigns import (
     number_key,
     read_number_state,
 )
+from streams.agents.choices import OF_CAMPAIGNS, OF_NUMBERS, ShareRules
 from streams.agents.epochs import Epochs
 from streams.agents.subject import SubjectState
 from streams.detectors.answer_status import describe_campaign, describe_number
+from streams.detectors.rising_share import describe as describe_share
 from streams.windows.ring import Span
 from streams.windows.rolling import RollingCounts
 
@@ -88,6 +91,9 @@ class Rolling:
     def __init__(self, log: Log, settings: Settings) -> None:
         self._log = log
         self._rules = settings.rules
+        self._of_numbers = Choice(SubjectKind.NUMBER, OF_NUMBERS, settings.rules)
+        self._of_campaigns = Choice(SubjectKind.CAMPAIGN, OF_CAMPAIGNS, settings.rules)
+        self._shares = ShareRules(settings.rules)
         self._lateness = round(settings.lateness_seconds * SECOND)
         self._numbers: dict[str, bytes] = {}
         self._campaigns: dict[bytes, bytes] = {}
@@ -202,32 +208,51 @@ class Rolling:
     def _read_campaign(self, name: str, packed: bytes) -> CampaignState:
         # The numbers of a list are mostly of one campaign.
         if self._last_read is None or self._last_read[0] is not packed:
-            self._last_read = packed, CampaignState.from_bytes(packed, name, self._lateness, self._rules)
+            self._last_read = (
+                packed,
+                CampaignState.from_bytes(packed, name, self._lateness, self._rules, self._of_campaigns),
+            )
         return self._last_read[1]
 
     def _view_of_number(self, name: str, packed: bytes, as_of: int) -> SubjectView:
         subject = Subject(SubjectKind.NUMBER, name)
-        state = SubjectState.from_bytes(packed, subject, self._lateness, self._rules.volume_spike)
+        state = SubjectState.from_bytes(packed, subject, self._lateness, self._rules.volume_spike, self._of_numbers)
         rules: Described = {"volume_spike": state.spike.describe(as_of)}
         campaign = state.campaigns[-1] if state.campaigns else None
         if campaign is not None:
-            rules["answer_rate_collapse"] = self._answers_of_number(campaign, name, as_of)
+            rules |= state.detectors.describe(as_of, campaign)
+            rules |= self._in_campaign(campaign, name, as_of)
         return SubjectView(name, tuple(state.campaigns), as_of, _windows(state.counts, as_of), rules)
 
-    def _answers_of_number(self, campaign: str, number: str, as_of: int) -> dict[str, Any]:
+    def _in_campaign(self, campaign: str, number: str, as_of: int) -> Described:
+        """What the rules say of a number that look at it within its campaign."""
         own = self._campaigns.get(number_key(campaign, number))
         shared = self._campaigns.get(campaign_key(campaign))
         if own is None or shared is None:
-            return {"state": "learning", "campaign": campaign}
+            return {"answer_rate_collapse": {"state": "learning", "campaign": campaign}}
         state: NumberState = read_number_state(number_key(campaign, number), own, self._rules)
-        described = describe_number(self._read_campaign(campaign, shared).answers, state.answers, as_of)
-        return {**described, "campaign": campaign}
+        whole = self._read_campaign(campaign, shared)
+        described = {
+            "answer_rate_collapse": describe_number(whole.answers, state.answers, as_of),
+            "no_answer_streak": state.streak.describe(as_of),
+            **{
+                rule.RULE: describe_share(rule, settings, state.shares.get(rule.RULE), whole.shares.get(rule.RULE))
+                for rule, settings in self._shares.of_campaign(campaign)
+                if SubjectKind.NUMBER in rule.SUBJECTS
+            },
+        }
+        return {rule: {**said, "campaign": campaign} for rule, said in described.items()}
 
     def _view_of_campaign(self, name: str, packed: bytes, as_of: int) -> SubjectView:
         state = self._read_campaign(name, packed)
         rules: Described = {
             "volume_spike": state.spike.describe(as_of),
             "answer_rate_collapse": describe_campaign(state.answers, as_of),
+            **state.detectors.describe(as_of, name),
+            **{
+                rule.RULE: describe_share(rule, settings, state.shares.get(rule.RULE), state.shares.get(rule.RULE))
+                for rule, settings in self._shares.of_campaign(name)
+            },
         }
         return SubjectView(name, (name,), as_of, _windows(state.counts, as_of), rules)
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
+from schemas.registration import ContactDetails, NumberRegistration
 from schemas.wire import Versioned
 
 UNASSIGNED = "unassigned"
@@ -74,11 +75,16 @@ SEIZURES = ANSWERS | {
 
 
 class FactKind(StrEnum):
-    """`placed` and `ended` come once a call; `revised` whenever a later callback changes what was said."""
+    """`placed` and `ended` come once a call; `revised` whenever a later callback changes what was said.
+
+    `opted_out` is no fact of a call's own: somebody who was called for a campaign asked not to be called again. It goes to
+    `campaigns` only.
+    """
 
     PLACED = "placed"
     ENDED = "ended"
     REVISED = "revised"
+    OPTED_OUT = "opted_out"
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -90,6 +96,8 @@ class Contribution(msgspec.Struct, frozen=True, gc=False, array_like=True):
         disposition: the outcome; None while the call lasts.
         talk_seconds: from answer to end; 0 if unanswered, None if unknown.
         ring_seconds: from ringing to answer or end; None if unknown.
+        silent: whether Voice Insights heard silence on it; None until it has told of the call.
+        reached_agent: whether a person who answered was put through to an agent; None if no `<Dial>` told.
     """
 
     attempted_at: int
@@ -97,6 +105,8 @@ class Contribution(msgspec.Struct, frozen=True, gc=False, array_like=True):
     disposition: Disposition | None = None
     talk_seconds: int | None = 0
     ring_seconds: int | None = None
+    silent: bool | None = None
+    reached_agent: bool | None = None
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
@@ -132,6 +142,10 @@ class CallFact(Versioned, frozen=True, kw_only=True):
         ended_at: when it ended; None while it lasts, or if no usable time came.
         ring_seconds: seconds of ringing; None if unknown.
         talk_seconds: seconds from answer to end; None if unknown.
+        registration: what the register says about number and campaign; None where there is no register.
+        contact_details: what it says about the contact; None if it does not know the person.
+        missing_callbacks: status callbacks of the call that never came, by the gaps in their sequence numbers; of its
+            `ended` fact, and None if no sequence numbers came.
     """
 
     VERSION: ClassVar[int] = 1
@@ -159,3 +173,6 @@ class CallFact(Versioned, frozen=True, kw_only=True):
     ended_at: int | None = None
     ring_seconds: int | None = None
     talk_seconds: int | None = None
+    registration: NumberRegistration | None = None
+    contact_details: ContactDetails | None = None
+    missing_callbacks: int | None = None

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from schemas.call import CallStatus, Direction
+from schemas.registration import ContactDetails, NumberRegistration
 from schemas.wire import Versioned
 
 Params = dict[str, str | list[str]]
@@ -48,6 +49,10 @@ class Callback(Versioned, frozen=True, kw_only=True):
         answered_by: AnsweredBy or the summary's verdict.
         stir_status: A, B or C.
         event_id: the CloudEvent's id when it came by Event Streams.
+        tags: of a call summary of Voice Insights, in Twilio's words; None if it has none to tell.
+        reached_agent: of a `<Dial>` that is over, whether it put two people through; None if it does not say.
+        registration: what the register says about number and campaign; None where there is no register.
+        contact_details: what it says about the contact; None if it does not know the person.
         problems: what could not be used and why, e.g. "Timestamp: 366 days before receipt".
     """
 
@@ -72,4 +77,8 @@ class Callback(Versioned, frozen=True, kw_only=True):
     answered_by: str | None = None
     stir_status: str | None = None
     event_id: str | None = None
+    tags: list[str] | None = None
+    reached_agent: bool | None = None
+    registration: NumberRegistration | None = None
+    contact_details: ContactDetails | None = None
     problems: list[str] = []  # noqa: RUF012 - msgspec copies it

@@ -18,6 +18,8 @@ class OptOutSource(StrEnum):
     SPEECH = "speech"
     DISPOSITION = "disposition"
     API = "api"
+    DO_NOT_CALL_LIST = "do_not_call_list"
+    """A list of people not to be called, imported as a whole."""
 
 
 class Channel(StrEnum):
@@ -35,12 +37,12 @@ class OptOut(Versioned, frozen=True, kw_only=True):
         opted_out: False when the person opts back in.
         source: the signal.
         channel: where it was given.
-        at: when the gateway had it, in milliseconds since the epoch.
+        at: when the gateway had it, in milliseconds since the epoch; of a list, the first moment of its day in UTC.
         number: the company's number it was said to; None if unknown.
         campaign: the campaign of the call or message; None if unknown.
         account_sid: the account that received it; empty when the API did.
-        sid: CallSid or MessageSid; None for the API.
-        said: the raw signal: the word, the digits, the speech, the error.
+        sid: CallSid or MessageSid; of a list, "LIST:CONTACT"; None for the API.
+        said: the raw signal: the word, the digits, the speech, the error, the list's name.
         endpoint: the path it came to.
     """
 

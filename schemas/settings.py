@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from schemas.alerting import Alerting
 from schemas.rules import Rules
 
 DEFAULT_CONFIG = Path("ringwatch.toml")
@@ -45,6 +46,23 @@ def _check_address(address: str) -> str:
     if not host or not port.isdigit() or int(port) > _LAST_PORT:
         raise ValueError("write HOST:PORT, e.g. 127.0.0.1:8080")
     return address
+
+
+def _check_twilio_url(url: str) -> str:
+    parts = urlsplit(url)
+    # Requests carry the account's secret.
+    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
+        raise ValueError("write http:// and an address of this machine, or leave it out for Twilio's own")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
@@ -82,6 +100,10 @@ class Limits(_Section):
     events_body_bytes: int = Field(4_194_304, ge=1_024, description="Bytes of an Event Streams body.")
     parameters: int = Field(256, ge=16, description="Parameters of a request.")
     parameter_length: int = Field(16_384, ge=256, description="Characters of a parameter's name or value.")
+    # A million contacts with all their columns.
+    register_body_bytes: int = Field(
+        67_108_864, ge=1_024, description="Bytes of a part of the register, or of a do-not-call list, sent to the API."
+    )
 
 
 class Gather(_Section):
@@ -129,6 +151,33 @@ class Assembly(_Section):
     past_tolerance_hours: float = Field(
         24.0, gt=0, description="How long before its receipt a Timestamp may lie before it counts as unusable, hours."
     )
+
+
+class Twilio(_Section):
+    """Twilio's account, as `ringwatch numbers sync` reads it."""
+
+    account_sid: str | None = Field(
+        None, pattern=r"^AC[0-9a-fA-F]{32}$", description="The account to read; by default the only one of `accounts`."
+    )
+    auth_token: Secret | None = Field(None, description="Its auth token; by default the one in `accounts`.")
+    api_key: str | None = Field(
+        None, pattern=r"^SK[0-9a-fA-F]{32}$", description="SID of an API key, to be used in place of the auth token."
+    )
+    api_secret: Secret | None = Field(None, description="Secret of the API key.")
+    subaccounts: bool = Field(
+        False,
+        description="Whether the numbers of its subaccounts are read too; needs the auth token or a main API key.",
+    )
+    base_url: Annotated[str, AfterValidator(_check_twilio_url)] | None = Field(
+        None, description="Where requests go in place of Twilio's own hosts, on loopback only, for tests."
+    )
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if (self.api_key is None) != (self.api_secret is None):
+            missing, given = ("api_secret", "api_key") if self.api_secret is None else ("api_key", "api_secret")
+            raise ValueError(f"{missing}: missing; it goes with {given}")
+        return self
 
 
 class History(_Section):
@@ -268,13 +317,19 @@ class Settings(BaseSettings):
     api_token: Secret | None = Field(
         None, description="Bearer token of /v1 and /metrics; without it they answer loopback only."
     )
-    register_file: Path | None = Field(None, description="CSV or TOML file of numbers and campaigns.")
+    register_file: Path | None = Field(
+        None, description="The register: TOML of numbers, campaigns and contacts, or CSV of one of them."
+    )
+    campaigns_file: Path | None = Field(None, description="CSV or TOML file of campaigns alone.")
+    contacts_file: Path | None = Field(None, description="CSV or TOML file of contacts alone.")
     limits: Limits = Limits()
     gather: Gather = Gather()
     messaging: Messaging = Messaging()
     assembly: Assembly = Assembly()
     history: History = History()
     kafka: Kafka = Kafka()
+    twilio: Twilio = Twilio()
+    alerts: Alerting = Alerting()
     rules: Rules = Rules()
 
     @classmethod
@@ -329,12 +384,7 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
 
 def load_settings(config: Path | None = None, **overrides: object) -> Settings:
@@ -379,7 +429,9 @@ def _refuse_unknown_variables() -> None:
 
 
 # What somebody wrote there is a secret, also where it is of the wrong kind.
-_SECRETS = frozenset({"accounts", "shared_keys", "api_token", "key_password", "sasl_password"})
+_SECRETS = frozenset(
+    {"accounts", "shared_keys", "api_token", "key_password", "sasl_password", "webhooks", "auth_token", "api_secret"}
+)
 
 
 def _explain(error: ValidationError) -> str:

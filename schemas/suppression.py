@@ -14,6 +14,10 @@ _SEPARATOR = "\x1f"
 
 _CAUSE = "cause"
 _cause = Struct(">qq")
+_AUTHOR = "author"
+
+OVERRIDE = "override"
+"""The rule under which a person's own word on a number or contact is kept; it wins over every other rule."""
 
 
 def suppression_key(subject: Subject, rule: str, scope: str = "") -> bytes:
@@ -58,6 +62,16 @@ def read_cause(headers: Headers) -> bytes:
     return next((value for name, value in headers if name == _CAUSE and len(value) == _cause.size), b"")
 
 
+def time_of_cause(cause: bytes) -> int:
+    """The time of a cause, in milliseconds since the epoch; -1 of an empty one.
+
+    >>> [(_, cause)] = cause_header(7, 1_000)
+    >>> time_of_cause(cause), time_of_cause(b"")
+    (1000, -1)
+    """
+    return int(_cause.unpack(cause)[1]) if cause else -1
+
+
 def is_overtaken(cause: bytes, last: bytes) -> bool:
     """Whether a verdict's cause lies before that of the one told last.
 
@@ -74,8 +88,28 @@ def is_overtaken(cause: bytes, last: bytes) -> bool:
     return bool(offset < last_offset and at <= last_at)
 
 
+def words_header(author: str, at: int) -> Headers:
+    """Give the headers of a person's word, or of its end: who said it, and when.
+
+    No record of a source caused it, so its time stands for the place in one, too: of two words the later one holds.
+
+    Args:
+        author: who; empty if it ended by itself.
+        at: milliseconds since the epoch; ascends from one word on a subject to the next.
+    """
+    return (*cause_header(at, at), (_AUTHOR, author.encode()))
+
+
+def read_author(headers: Headers) -> str | None:
+    """Find in a record's headers who said it; None if they do not tell."""
+    found = next((value for name, value in headers if name == _AUTHOR), b"")
+    return found.decode("utf-8", "replace") or None
+
+
 class Suppression(Versioned, frozen=True, kw_only=True):
     """The current verdict of one rule and scope on one number or contact; any one verdict suppresses its subject.
+
+    A person's word is a verdict of the rule `override`; one that allows frees the subject of all others while it holds.
 
     Attributes:
         subject: the number or contact.
@@ -86,6 +120,8 @@ class Suppression(Versioned, frozen=True, kw_only=True):
         reason: one sentence for a person.
         evidence: why.
         scope: what else tells two verdicts of one rule and subject apart, such as the campaign of a number.
+        allows: whether it is a person's word that the subject is free, whatever the rules say.
+        author: the person whose word it is; None for a rule's verdict.
     """
 
     VERSION: ClassVar[int] = 1
@@ -98,6 +134,8 @@ class Suppression(Versioned, frozen=True, kw_only=True):
     reason: str
     evidence: Evidence
     scope: str = ""
+    allows: bool = False
+    author: str | None = None
 
     def as_public(self) -> dict[str, object]:
         """The verdict as the API and the feed show it."""
@@ -110,4 +148,14 @@ class Suppression(Versioned, frozen=True, kw_only=True):
             "until": None if self.until is None else to_iso(self.until),
             "reason": self.reason,
             "evidence": self.evidence,
+        }
+
+    def as_override(self) -> dict[str, object]:
+        """A person's word as the API and the feed show it beside what the rules say."""
+        return {
+            "allow": self.allows,
+            "author": self.author,
+            "reason": self.reason,
+            "at": to_iso(self.at),
+            "until": None if self.until is None else to_iso(self.until),
         }

@@ -45,6 +45,8 @@ ACCOUNTS = Topic("accounts", "AccountSid")
 OPTOUTS = Topic("optouts", "the person", Cleanup.DELETE, None)
 ALERTS = Topic("alerts", "alert id", Cleanup.DELETE, _LONG)
 SUPPRESSIONS = Topic("suppressions", "kind:value, rule and scope", Cleanup.DELETE, None)
+# Who silenced what, and why, is asked long after; people write few of them.
+SILENCES = Topic("silences", "silence id", Cleanup.DELETE, None)
 # Workers tell each other where their partitions stand; only the last words matter.
 PROGRESS = Topic("progress", "none", Cleanup.DELETE, HOUR)
 DEADLETTERS = Topic("deadletters", "none", Cleanup.DELETE, _LONG)
@@ -58,6 +60,7 @@ TOPICS: tuple[Topic, ...] = (
     OPTOUTS,
     ALERTS,
     SUPPRESSIONS,
+    SILENCES,
     DEADLETTERS,
     PROGRESS,
 )

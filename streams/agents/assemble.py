@@ -13,14 +13,14 @@ from typing import Final
 
 import msgspec
 
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import ANSWERS, CallFact, Contribution, Direction, Disposition, FactKind, Origin
 from schemas.callback import Callback, CallbackKind
 from schemas.log import NewRecord, Record
 from schemas.settings import Assembly
 from schemas.times import HOUR, MINUTE
 from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
 from schemas.wire import UnreadableRecordError
-from streams.agents.call import Known, Reading, campaign_of, event_time, merge, read
+from streams.agents.call import Known, Reading, campaign_of, event_time, merge, missing_callbacks, read
 from streams.agents.stage import CACHED_STATES, Effects, StateChange, States, apply_each
 from streams.windows.packing import pack, unpack
 
@@ -210,6 +210,7 @@ class AssembleStage:
         for due, key in sorted(set(due_now)):
             state = self._calls.touch(key)
             if state.ended or state.told is None:
+                index = self._tell_missing(key, state, Origin(record.partition, record.offset, index), record.timestamp)
                 self._calls.remove(key)
             else:
                 index = self._close(key, due, record, index)
@@ -224,6 +225,20 @@ class AssembleStage:
         state.known.closed_at = due
         origin = Origin(record.partition, record.offset, index)
         return self._tell(key.removeprefix(_CALL_KEY).decode(), state, origin, record.timestamp)
+
+    def _tell_missing(self, key: bytes, state: CallState, origin: Origin, timestamp: int) -> int:
+        """Tell the account of callbacks that never came, now that none is waited for; give the next free index."""
+        missing = missing_callbacks(state.known)
+        if not missing or not state.counted or state.told is None:
+            return origin.index
+        state.revision += 1
+        fact = self._fact(
+            key.removeprefix(_CALL_KEY).decode(), state, FactKind.REVISED, origin, state.told.contribution, state.told
+        )
+        told = msgspec.structs.replace(fact, missing_callbacks=missing)
+        key = told.account_sid.encode()
+        self._emissions.append(NewRecord(ACCOUNTS.name, key, told.encode(), timestamp=timestamp))
+        return origin.index + 1
 
     def _apply(
         self,
@@ -301,15 +316,33 @@ class AssembleStage:
         reading: Reading,
         timestamp: int,
     ) -> None:
-        known = state.known
         state.revision += 1
+        fact = self._fact(call_sid, state, kind, origin, before, reading)
+        contribution = reading.contribution
+        value = fact.encode()
+        emit = self._emissions.append
+        emit(NewRecord(CALLS.name, fact.number.encode(), value, timestamp=timestamp))
+        if not state.counted:
+            return
+        emit(NewRecord(CAMPAIGNS.name, fact.campaign.encode(), value, timestamp=timestamp))
+        moved = before is None or before.attempted_at != contribution.attempted_at
+        if moved or (kind is FactKind.ENDED and contribution.disposition is Disposition.UNFINISHED):
+            emit(NewRecord(ACCOUNTS.name, fact.account_sid.encode(), value, timestamp=timestamp))
+        if fact.contact and (kind is FactKind.PLACED or _concerns_contact(kind, before, contribution)):
+            emit(NewRecord(CONTACTS.name, fact.contact.encode(), value, timestamp=timestamp))
+
+    @staticmethod
+    def _fact(
+        call_sid: str, state: CallState, kind: FactKind, origin: Origin, before: Contribution | None, reading: Reading
+    ) -> CallFact:
+        known = state.known
         assert known.number is not None
         assert state.counted is not None
         if state.campaign is None:
             state.campaign = campaign_of(known)
         campaign = state.campaign
         contribution = reading.contribution
-        fact = CallFact(
+        return CallFact(
             fact=kind,
             revision=state.revision,
             origin=origin,
@@ -333,17 +366,16 @@ class AssembleStage:
             ended_at=reading.ended_at,
             ring_seconds=reading.ring_seconds,
             talk_seconds=reading.talk_seconds,
+            registration=known.registration,
+            contact_details=known.contact_details,
         )
-        value = fact.encode()
-        emit = self._emissions.append
-        emit(NewRecord(CALLS.name, known.number.encode(), value, timestamp=timestamp))
-        if not state.counted:
-            return
-        emit(NewRecord(CAMPAIGNS.name, campaign.encode(), value, timestamp=timestamp))
-        if before is None or before.attempted_at != contribution.attempted_at:
-            emit(NewRecord(ACCOUNTS.name, known.account_sid.encode(), value, timestamp=timestamp))
-        if kind is FactKind.PLACED and known.contact:
-            emit(NewRecord(CONTACTS.name, known.contact.encode(), value, timestamp=timestamp))
+
+
+def _concerns_contact(kind: FactKind, before: Contribution | None, after: Contribution) -> bool:
+    """Whether a fact tells that the person's number does not exist, or that somebody answered it."""
+    if kind is FactKind.ENDED or (before is not None and before.disposition is not after.disposition):
+        return after.disposition is Disposition.INVALID or after.disposition in ANSWERS
+    return False
 
 
 def _as_placed(reading: Reading, contribution: Contribution) -> Reading:

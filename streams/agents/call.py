@@ -19,10 +19,16 @@ from schemas.call import (
     Disposition,
 )
 from schemas.callback import Callback, CallbackKind
+from schemas.registration import ContactDetails, NumberRegistration
 
 INVALID_NUMBER_CODES: Final = frozenset({404, 410, 484, 604})
 BLOCKED_CODES: Final = frozenset({603, 607, 608})
 _UNREACHABLE = 480  # "temporarily unavailable": rang out, though Twilio calls it failed
+
+# Voice Insights' tag.
+_SILENCE = "silence"
+# A call has four; more would be somebody's play with the state's size.
+_MOST_SEQUENCES = 60
 
 # Which source is believed when two name an end: a status callback over the summary that comes half an hour later.
 _STATUS_RANK = 1
@@ -63,6 +69,10 @@ class Known(msgspec.Struct, gc=False, array_like=True):
         first_at: event time of the earliest status callback; None before one came.
         last_at: event time of the latest callback of any kind.
         closed_at: when the call was closed because it had been silent too long; None if it was not.
+        silent: whether Voice Insights heard silence; None until it told.
+        reached_agent: whether a `<Dial>` put the person through; None until one told.
+        registered_at: receipt of the callback that brought the latest word of the register, and that word.
+        sequences: the sequence numbers of its status callbacks as bits.
     """
 
     account_sid: str = ""
@@ -81,6 +91,12 @@ class Known(msgspec.Struct, gc=False, array_like=True):
     stir_status: str | None = None
     summary_sip_code: int | None = None
     closed_at: int | None = None
+    silent: bool | None = None
+    reached_agent: bool | None = None
+    registered_at: int = 0
+    registration: NumberRegistration | None = None
+    contact_details: ContactDetails | None = None
+    sequences: int = 0
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -114,12 +130,23 @@ def merge(known: Known, callback: Callback) -> None:
         verdict = Verdict(callback.answered_by != "unknown", callback.received_at, callback.answered_by)
         known.verdict = verdict if known.verdict is None else max(known.verdict, verdict)
     if callback.kind is CallbackKind.STATUS:
+        if callback.registration is not None or callback.contact_details is not None:
+            _merge_registration(known, callback)
         _merge_status(known, callback, at)
     elif callback.kind is CallbackKind.CALL_SUMMARY:
-        if callback.sip_code is not None:
-            known.summary_sip_code = _earlier(known.summary_sip_code, callback.sip_code)
-        if callback.status in TERMINAL:
-            _merge_terminal(known, callback, at, _SUMMARY_RANK)
+        _merge_summary(known, callback, at)
+    elif callback.reached_agent is not None:
+        # Of several attempts to put somebody through, one that succeeds is enough.
+        known.reached_agent = known.reached_agent or callback.reached_agent
+
+
+def _merge_summary(known: Known, callback: Callback, at: int) -> None:
+    if callback.tags is not None:
+        known.silent = known.silent or _SILENCE in callback.tags
+    if callback.sip_code is not None:
+        known.summary_sip_code = _earlier(known.summary_sip_code, callback.sip_code)
+    if callback.status in TERMINAL:
+        _merge_terminal(known, callback, at, _SUMMARY_RANK)
 
 
 def _merge_status(known: Known, callback: Callback, at: int) -> None:
@@ -139,13 +166,42 @@ def _merge_status(known: Known, callback: Callback, at: int) -> None:
         known.parent_call_sid = _smaller(known.parent_call_sid, callback.parent_call_sid)
     if callback.stir_status is not None and callback.stir_status != known.stir_status:
         known.stir_status = _smaller(known.stir_status, callback.stir_status)
-    if callback.status in TERMINAL:
+    _merge_progress(known, callback, at)
+
+
+def _merge_registration(known: Known, callback: Callback) -> None:
+    """Keep the word of the callback that came first: rules look at a call when it is placed."""
+    if known.registered_at and callback.received_at >= known.registered_at:
+        if callback.received_at > known.registered_at:
+            return
+        # Two came at once: which of them wins must not depend on their order.
+        held = str((known.registration, known.contact_details))
+        if str((callback.registration, callback.contact_details)) >= held:
+            return
+    known.registered_at = callback.received_at
+    known.registration = callback.registration
+    known.contact_details = callback.contact_details
+
+
+def missing_callbacks(known: Known) -> int:
+    """How many status callbacks of a call that has ended never came, by the gaps in their sequence numbers.
+
+    Twilio counts the callbacks that were asked for, from 0, for each leg.
+    """
+    return known.sequences.bit_length() - known.sequences.bit_count()
+
+
+def _merge_progress(known: Known, callback: Callback, at: int) -> None:
+    status, sequence = callback.status, callback.sequence
+    if sequence is not None and sequence < _MOST_SEQUENCES:
+        known.sequences |= 1 << sequence
+    if status in TERMINAL:
         _merge_terminal(known, callback, at, _STATUS_RANK)
     elif callback.happened_at is not None:
-        _merge_progress(known, callback.status, callback.happened_at)
+        _merge_step(known, status, callback.happened_at)
 
 
-def _merge_progress(known: Known, status: CallStatus | None, at: int) -> None:
+def _merge_step(known: Known, status: CallStatus | None, at: int) -> None:
     if status is CallStatus.INITIATED or status is CallStatus.QUEUED:
         known.initiated_at = _earlier(known.initiated_at, at)
     elif status is CallStatus.RINGING:
@@ -229,6 +285,8 @@ def read(known: Known) -> Reading:
             disposition=disposition_of(terminal.status, sip_code, answered_by),
             talk_seconds=talk_seconds,
             ring_seconds=ring_seconds,
+            silent=known.silent,
+            reached_agent=known.reached_agent,
         ),
         status=terminal.status,
         answered_by=answered_by,

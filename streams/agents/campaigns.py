@@ -11,6 +11,7 @@ before them: what a crash left behind is put right when the campaign is next rea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -22,12 +23,19 @@ from schemas.rules import Rules
 from schemas.settings import Settings
 from schemas.times import DAY, SECOND
 from schemas.topics import CAMPAIGNS, Topic
+from streams.agents.bundle import NO_DETECTORS, Bundle, Choice, Packed
+from streams.agents.choices import OF_CAMPAIGNS, ShareRules
 from streams.agents.findings import as_records
 from streams.agents.stage import Effects, StateChange, States, apply_each, cached_of
 from streams.agents.subject import FORGET_AFTER, KEYS_A_SWEEP, AppliedOrigins, look_for_spike
 from streams.detectors.answer_rate_collapse import step
 from streams.detectors.answer_states import CampaignAnswers, NumberAnswers
-from streams.detectors.finding import Finding
+from streams.detectors.campaign_cap import CampaignCap
+from streams.detectors.finding import NOTHING, Finding
+from streams.detectors.held_numbers import HeldNumbers
+from streams.detectors.no_answer_streak import NoAnswerStreak, StreakState
+from streams.detectors.rising_share import ShareState
+from streams.detectors.rising_share import step as step_share
 from streams.detectors.volume_spike import VolumeSpike
 from streams.windows.packing import pack, unpack
 from streams.windows.rolling import RollingCounts
@@ -73,12 +81,17 @@ class _PackedCampaign(msgspec.Struct, array_like=True):
     spike: bytes
     answers: bytes
     moved: dict[str, bytes]
+    shares: dict[str, ShareState] = {}
+    held: HeldNumbers = msgspec.field(default_factory=HeldNumbers)
+    detectors: Packed = {}
 
 
 class _PackedNumber(msgspec.Struct, array_like=True):
     partition: int
     last_at: int
     answers: bytes
+    streak: StreakState = msgspec.field(default_factory=StreakState)
+    shares: dict[str, ShareState] = {}
 
 
 _campaign_decoder = msgspec.msgpack.Decoder(_PackedCampaign)
@@ -92,19 +105,35 @@ class CampaignState:
         campaign: its name.
         lateness: how late a fact may be and still count, in milliseconds.
         rules: settings of all rules; the campaign's own values are taken from them.
+        choice: the detectors that look at campaigns.
     """
 
-    __slots__ = ("answers", "applied", "campaign", "counts", "moved", "partition", "spike")
+    __slots__ = (
+        "answers",
+        "applied",
+        "campaign",
+        "cap",
+        "counts",
+        "detectors",
+        "moved",
+        "partition",
+        "shares",
+        "spike",
+        "subject",
+    )
 
-    def __init__(self, campaign: str, lateness: int, rules: Rules) -> None:
+    def __init__(self, campaign: str, lateness: int, rules: Rules, choice: Choice = NO_DETECTORS) -> None:
         self.campaign = campaign
         self.partition = 0
         self.applied = AppliedOrigins({})
         self.counts = RollingCounts(lateness)
-        subject = Subject(SubjectKind.CAMPAIGN, campaign)
-        self.spike = VolumeSpike(rules.volume_spike.of_campaign(campaign), subject, lateness)
+        self.subject = Subject(SubjectKind.CAMPAIGN, campaign)
+        self.spike = VolumeSpike(rules.volume_spike.of_campaign(campaign), self.subject, lateness)
         self.answers = CampaignAnswers(rules.answer_rate_collapse.of_campaign(campaign), campaign)
+        self.cap = CampaignCap(self.answers)
         self.moved: dict[str, bytes] = {}
+        self.shares: dict[str, ShareState] = {}
+        self.detectors = Bundle(choice, self.subject)
 
     def to_bytes(self) -> bytes:
         """The state as bytes, version first."""
@@ -117,11 +146,16 @@ class CampaignState:
                 self.spike.to_bytes(),
                 self.answers.to_bytes(),
                 self.moved,
+                self.shares,
+                self.answers.held,
+                self.detectors.pack(),
             ),
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes, campaign: str, lateness: int, rules: Rules) -> CampaignState:
+    def from_bytes(
+        cls, data: bytes, campaign: str, lateness: int, rules: Rules, choice: Choice = NO_DETECTORS
+    ) -> CampaignState:
         """The state from its bytes.
 
         Raises:
@@ -133,38 +167,61 @@ class CampaignState:
         state.partition = packed.partition
         state.applied = packed.applied
         state.counts = RollingCounts.from_bytes(packed.counts, lateness)
-        subject = Subject(SubjectKind.CAMPAIGN, campaign)
+        subject = state.subject = Subject(SubjectKind.CAMPAIGN, campaign)
         state.spike = VolumeSpike.from_bytes(packed.spike, rules.volume_spike.of_campaign(campaign), subject, lateness)
         state.answers = CampaignAnswers.from_bytes(
             packed.answers, rules.answer_rate_collapse.of_campaign(campaign), campaign
         )
+        state.answers.held = packed.held
+        state.cap = CampaignCap(state.answers)
         state.moved = packed.moved
+        state.shares = packed.shares
+        state.detectors = Bundle(choice, subject, packed.detectors)
         return state
 
 
 class NumberState:
-    """How a number's calls in one campaign are answered.
+    """How a number's calls in one campaign go.
 
     Args:
-        answers: the rule's own state.
+        answers: state of `answer_rate_collapse`.
+        streak: state of `no_answer_streak`.
+        shares: states of the rules about shares, by rule.
         partition: of `campaigns`, which the campaign hashes to.
         last_at: event time of the number's last call in the campaign.
     """
 
-    __slots__ = ("answers", "last_at", "partition")
+    __slots__ = ("answers", "last_at", "partition", "shares", "streak")
 
-    def __init__(self, answers: NumberAnswers, partition: int, last_at: int) -> None:
+    def __init__(
+        self,
+        answers: NumberAnswers,
+        streak: NoAnswerStreak,
+        shares: dict[str, ShareState],
+        partition: int,
+        last_at: int,
+    ) -> None:
         self.answers = answers
+        self.streak = streak
+        self.shares = shares
         self.partition = partition
         self.last_at = last_at
 
+    @property
+    def runs(self) -> int:
+        """How often any rule has fired on the number in the campaign."""
+        return self.answers.runs + self.streak.runs + sum(share.episode.runs for share in self.shares.values())
+
     def is_forgotten(self, now: int) -> bool:
         """Whether the number starts anew: silent for long, and no alert of its past could be taken for a new one."""
-        return now > self.last_at + FORGET_AFTER and self.answers.runs == 0
+        return now > self.last_at + FORGET_AFTER and self.runs == 0
 
     def to_bytes(self) -> bytes:
         """The state as bytes, version first."""
-        return pack(_VERSION, _PackedNumber(self.partition, self.last_at, self.answers.to_bytes()))
+        return pack(
+            _VERSION,
+            _PackedNumber(self.partition, self.last_at, self.answers.to_bytes(), self.streak.state, self.shares),
+        )
 
 
 class CampaignsStage:
@@ -181,6 +238,8 @@ class CampaignsStage:
     def __init__(self, settings: Settings, data: MutableMapping[bytes, bytes]) -> None:
         self._lateness = round(settings.lateness_seconds * SECOND)
         self._rules = settings.rules
+        self._shares = ShareRules(settings.rules)
+        self._choice = Choice(SubjectKind.CAMPAIGN, OF_CAMPAIGNS, settings.rules)
         self._data = data
         cached = cached_of(settings.partitions)
         self._campaigns: States[CampaignState] = States(
@@ -225,19 +284,58 @@ class CampaignsStage:
         if not campaign.applied.is_new(fact.origin):
             return ()
         self._newest = max(self._newest, fact.at)
-        return as_records(self._look(campaign, fact, touched), record)
-
-    def _look(self, campaign: CampaignState, fact: CallFact, touched: dict[str, None]) -> Sequence[Finding]:
+        if fact.fact is FactKind.OPTED_OUT:
+            return as_records(self._look_at_shares(campaign, fact, touched), record)
         applied = campaign.counts.apply(fact)
         findings = look_for_spike(campaign.spike, campaign.counts, applied.changes)
-        ended_at = fact.after.ended_at
-        if fact.fact is FactKind.ENDED and not applied.late and ended_at is not None:
-            disposition = fact.after.disposition
-            if disposition in SEIZURES:
-                number = self._number(campaign, fact.number, ended_at)
+        if applied.late:
+            return as_records(findings, record)
+        more = (
+            self._look_at_answers(campaign, fact, touched),
+            self._look_at_shares(campaign, fact, touched),
+            campaign.detectors.update(fact),
+        )
+        return as_records([*findings, *chain(*more)] if any(more) else findings, record)
+
+    def _look_at_answers(self, campaign: CampaignState, fact: CallFact, touched: dict[str, None]) -> Sequence[Finding]:
+        ended_at, disposition = fact.after.ended_at, fact.after.disposition
+        if fact.fact is not FactKind.ENDED or ended_at is None or disposition not in SEIZURES:
+            return NOTHING
+        number = self._number(campaign, fact.number, ended_at)
+        touched[fact.number] = None
+        answered = disposition in ANSWERS
+        findings = step(campaign.answers, number.answers, ended_at, answered)
+        collapse = campaign.answers.state
+        found = number.streak.take(
+            ended_at,
+            answered,
+            number.answers.expected,
+            campaign=campaign.campaign,
+            inhibited=collapse.collapse is not None or number.answers.is_told(collapse.collapses),
+            cap=campaign.cap,
+        )
+        return [*findings, *found] if found else findings
+
+    def _look_at_shares(self, campaign: CampaignState, fact: CallFact, touched: dict[str, None]) -> Sequence[Finding]:
+        findings: Sequence[Finding] = NOTHING
+        for rule, settings, hit in self._shares.trials(fact, campaign.campaign):
+            own: tuple[Subject, ShareState] | None = None
+            if SubjectKind.NUMBER in rule.SUBJECTS and fact.number:
+                number = self._number(campaign, fact.number, fact.at)
                 touched[fact.number] = None
-                found = step(campaign.answers, number.answers, ended_at, disposition in ANSWERS)
-                findings = [*findings, *found] if found else findings
+                own = number.answers.subject, number.shares.setdefault(rule.RULE, ShareState())
+            shared = campaign.shares.setdefault(rule.RULE, ShareState())
+            found = step_share(
+                rule,
+                settings,
+                (campaign.subject, shared),
+                own,
+                fact.at,
+                hit,
+                campaign.cap,
+                grave=hit and rule.is_grave(fact, settings),
+            )
+            findings = [*findings, *found] if found else findings
         return findings
 
     def _number(self, campaign: CampaignState, number: str, at: int) -> NumberState:
@@ -274,11 +372,11 @@ class CampaignsStage:
                 self._numbers.remove(key)
 
     def _create_campaign(self, key: bytes) -> CampaignState:
-        return CampaignState(key.removeprefix(_CAMPAIGN).decode(), self._lateness, self._rules)
+        return CampaignState(key.removeprefix(_CAMPAIGN).decode(), self._lateness, self._rules, self._choice)
 
     def _read_campaign(self, key: bytes, packed: bytes) -> CampaignState:
         name = key.removeprefix(_CAMPAIGN).decode()
-        state = CampaignState.from_bytes(packed, name, self._lateness, self._rules)
+        state = CampaignState.from_bytes(packed, name, self._lateness, self._rules, self._choice)
         for number, own in state.moved.items():
             where = number_key(name, number)
             if self._data.get(where) != own:
@@ -288,8 +386,9 @@ class CampaignsStage:
 
     def _create_number(self, key: bytes) -> NumberState:
         campaign, number = _named(key)
-        rule = self._rules.answer_rate_collapse.of_campaign(campaign)
-        return NumberState(NumberAnswers(rule, number, campaign), partition=0, last_at=0)
+        answers = NumberAnswers(self._rules.answer_rate_collapse.of_campaign(campaign), number, campaign)
+        streak = NoAnswerStreak(self._rules.no_answer_streak.of_campaign(campaign), answers.subject)
+        return NumberState(answers, streak, {}, partition=0, last_at=0)
 
     def _read_number(self, key: bytes, packed: bytes) -> NumberState:
         return read_number_state(key, packed, self._rules)
@@ -304,4 +403,6 @@ def read_number_state(key: bytes, packed: bytes, rules: Rules) -> NumberState:
     campaign, number = _named(key)
     rule = rules.answer_rate_collapse.of_campaign(campaign)
     found = unpack(_VERSION, _number_decoder, packed, f"state of number {number} in campaign {campaign}")
-    return NumberState(NumberAnswers.from_bytes(found.answers, rule, number, campaign), found.partition, found.last_at)
+    answers = NumberAnswers.from_bytes(found.answers, rule, number, campaign)
+    streak = NoAnswerStreak(rules.no_answer_streak.of_campaign(campaign), answers.subject, found.streak)
+    return NumberState(answers, streak, found.shares, found.partition, found.last_at)

@@ -14,6 +14,7 @@ from schemas.rules import VolumeSpike as VolumeSpikeSettings
 from schemas.settings import Settings
 from schemas.times import DAY, SECOND
 from schemas.topics import Topic
+from streams.agents.bundle import NO_DETECTORS, AnyDetector, Bundle, Choice, Packed
 from streams.agents.findings import as_records
 from streams.agents.stage import Effects, States, apply_each, cached_of
 from streams.detectors.finding import NOTHING, Finding
@@ -51,6 +52,7 @@ class _Packed(msgspec.Struct, array_like=True):
     counts: bytes
     spike: bytes
     campaigns: list[str]
+    detectors: Packed = {}
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)
@@ -66,17 +68,21 @@ class SubjectState:
         subject: the number or account.
         lateness: how late a fact may be and still count, in milliseconds.
         rule: settings of `volume_spike`; a number's are those of the campaign it called for last.
+        choice: the detectors that look at subjects of this kind.
     """
 
-    __slots__ = ("_rule", "applied", "campaigns", "counts", "partition", "spike")
+    __slots__ = ("_rule", "applied", "campaigns", "counts", "detectors", "partition", "spike")
 
-    def __init__(self, subject: Subject, lateness: int, rule: VolumeSpikeSettings) -> None:
+    def __init__(
+        self, subject: Subject, lateness: int, rule: VolumeSpikeSettings, choice: Choice = NO_DETECTORS
+    ) -> None:
         self._rule = rule
         self.partition = 0
         self.applied = AppliedOrigins({})
         self.counts = RollingCounts(lateness)
         self.spike = VolumeSpike(rule, subject, lateness)
         self.campaigns: list[str] = []
+        self.detectors = Bundle(choice, subject)
 
     def apply(self, fact: CallFact) -> Sequence[Finding]:
         """Count a fact once; give what the detectors find in it."""
@@ -84,7 +90,10 @@ class SubjectState:
             return NOTHING
         if not self.campaigns or self.campaigns[-1] != fact.campaign:
             self._turn_to(fact.campaign)
-        return look_for_spike(self.spike, self.counts, self.counts.apply(fact).changes)
+        applied = self.counts.apply(fact)
+        findings = look_for_spike(self.spike, self.counts, applied.changes)
+        more = NOTHING if applied.late else self.detectors.update(fact)
+        return [*findings, *more] if more else findings
 
     def _turn_to(self, campaign: str) -> None:
         before = self.campaigns
@@ -98,11 +107,25 @@ class SubjectState:
         """The state as bytes, version first."""
         return pack(
             _VERSION,
-            _Packed(self.partition, self.applied, self.counts.to_bytes(), self.spike.to_bytes(), self.campaigns),
+            _Packed(
+                self.partition,
+                self.applied,
+                self.counts.to_bytes(),
+                self.spike.to_bytes(),
+                self.campaigns,
+                self.detectors.pack(),
+            ),
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes, subject: Subject, lateness: int, rule: VolumeSpikeSettings) -> SubjectState:
+    def from_bytes(
+        cls,
+        data: bytes,
+        subject: Subject,
+        lateness: int,
+        rule: VolumeSpikeSettings,
+        choice: Choice = NO_DETECTORS,
+    ) -> SubjectState:
         """The state from its bytes.
 
         Raises:
@@ -117,6 +140,7 @@ class SubjectState:
         own = _rule_of(rule, subject, packed.campaigns)
         state.spike = VolumeSpike.from_bytes(packed.spike, own, subject, lateness)
         state.campaigns = packed.campaigns
+        state.detectors = Bundle(choice, subject, packed.detectors)
         return state
 
 
@@ -153,6 +177,7 @@ class SubjectStage:
         kind: what the subjects are.
         settings: lateness and rules.
         data: the table's data.
+        detectors: those that look at the subjects, beside `volume_spike`.
     """
 
     def __init__(
@@ -162,17 +187,19 @@ class SubjectStage:
         kind: SubjectKind,
         settings: Settings,
         data: MutableMapping[bytes, bytes],
+        detectors: Sequence[type[AnyDetector]] = (),
     ) -> None:
         self.name = name
         self.sources: tuple[Topic, ...] = (source,)
         lateness = round(settings.lateness_seconds * SECOND)
         rule = settings.rules.volume_spike
+        choice = Choice(kind, detectors, settings.rules)
 
         def decode(key: bytes, packed: bytes) -> SubjectState:
-            return SubjectState.from_bytes(packed, Subject(kind, key.decode()), lateness, rule)
+            return SubjectState.from_bytes(packed, Subject(kind, key.decode()), lateness, rule, choice)
 
         def create(key: bytes) -> SubjectState:
-            return SubjectState(Subject(kind, key.decode()), lateness, rule)
+            return SubjectState(Subject(kind, key.decode()), lateness, rule, choice)
 
         self._create = create
         self._states: States[SubjectState] = States(
@@ -230,4 +257,6 @@ class SubjectStage:
 def _is_forgotten(state: SubjectState, now: int) -> bool:
     # A subject that has had alerts is kept, or the ids of its next ones would be those of its last.
     watermark = state.counts.watermark
-    return watermark is not None and now > watermark + FORGET_AFTER and state.spike.runs == 0
+    if watermark is None or now <= watermark + FORGET_AFTER:
+        return False
+    return state.spike.runs == 0 and state.detectors.runs == 0

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor
-
 from schemas.alert import Alert, AlertState, Evidence, Subject, SubjectKind, alert_id
-from schemas.rules import AnswerRateCollapse
 from schemas.suppression import Suppression
 from schemas.times import HOUR, to_iso
 from streams.detectors.answer_states import RULE, CampaignAnswers, Collapse
@@ -141,16 +138,9 @@ def suppress(
         return None, {"suppressed": False, "not_suppressed_because": "the settings do not let this rule suppress"}
     collapse.until = None
     collapse.tried = 0
-    active = len(campaign.state.seen)
-    allowed = _allowed(settings, active)
-    taken = campaign.suppressed(at)
-    if taken >= allowed:
-        return None, {
-            "suppressed": False,
-            "not_suppressed_because": (
-                f"{taken} of the campaign's {active} active numbers are suppressed and at most {allowed} may be"
-            ),
-        }
+    refusal = campaign.refusal(subject.value, at)
+    if refusal is not None:
+        return None, {"suppressed": False, "not_suppressed_because": refusal}
     until = at + round(settings.suppress_hours * HOUR)
     collapse.until = until
     suppression = Suppression(
@@ -172,8 +162,3 @@ def lift(campaign: CampaignAnswers, subject: Subject, collapse: Collapse) -> lis
         return []
     collapse.until = None
     return [Lifted(subject, RULE, _scope(campaign, subject))]
-
-
-def _allowed(settings: AnswerRateCollapse, active: int) -> int:
-    # A share such as 0.3 of 10 must be 3, whatever its binary fraction makes of it.
-    return floor(settings.suppress_share * active + 1e-9)

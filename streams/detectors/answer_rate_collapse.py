@@ -44,10 +44,11 @@ def step(campaign: CampaignAnswers, number: NumberAnswers, at: int, answered: bo
     Returns:
         What the call brought to light, in the order in which it is to be told; mostly nothing.
     """
+    # Other rules go by which numbers are in use, too.
+    campaign.see(number.number, at)
     if not campaign.settings.enabled:
         return NOTHING
     shared, own = campaign.state, number.state
-    campaign.see(number.number, at)
 
     hour = hour_of_week(at)
     usual = campaign_rate(campaign, hour)
@@ -66,6 +67,7 @@ def step(campaign: CampaignAnswers, number: NumberAnswers, at: int, answered: bo
     own.expected = own_expected * decay + baseline
 
     ready = campaign.learned
+    number.expected = expected if ready and number.learned else None
     findings = _step_campaign(campaign, number.number, hour, at, answered, usual)
     more = _step_number(campaign, number, ready, hour, at, answered, expected, usual)
     return findings + more if findings and more else findings or more

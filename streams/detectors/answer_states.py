@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 from typing import Self
 
@@ -11,6 +12,7 @@ from schemas.alert import AlertState, Subject, SubjectKind
 from schemas.rules import AnswerRateCollapse
 from schemas.times import DAY, HOUR
 from streams.detectors.bernoulli_cusum import BernoulliCusum
+from streams.detectors.held_numbers import HeldNumbers, allowed_of
 from streams.detectors.run_length import least_threshold
 from streams.windows.hour_of_week_rate import HourOfWeekRate
 from streams.windows.packing import pack, unpack
@@ -148,6 +150,7 @@ class CampaignAnswers:
     Attributes:
         state: what is stored.
         subject: the campaign as the subject of an alert.
+        held: the numbers that other rules have suppressed.
         peer_decay: what a call leaves of the weight of those before it.
         recovery_ratio: half the fall that is looked for, as an odds ratio; what recovery is told from.
         run_length: wanted calls between false alarms of a chart.
@@ -156,6 +159,7 @@ class CampaignAnswers:
 
     __slots__ = (
         "campaign",
+        "held",
         "least_threshold",
         "peer_decay",
         "recovery_ratio",
@@ -168,6 +172,7 @@ class CampaignAnswers:
     def __init__(self, settings: AnswerRateCollapse, campaign: str) -> None:
         self.settings = settings
         self.campaign = campaign
+        self.held = HeldNumbers()
         self.subject = Subject(SubjectKind.CAMPAIGN, campaign)
         self.peer_decay = 0.5 ** (1 / settings.peer_half_life_calls)
         self.recovery_ratio = sqrt(settings.odds_ratio)
@@ -201,9 +206,19 @@ class CampaignAnswers:
         if state.seen.get(number, 0) < day:
             state.seen[number] = day
 
-    def suppressed(self, at: int) -> int:
-        """How many of the campaign's numbers are suppressed at a time."""
-        return sum(run.until is not None and run.until > at for run in self.state.collapses.values())
+    def suppressed(self, at: int) -> set[str]:
+        """The campaign's numbers that are suppressed at a time, by this rule or another."""
+        own = {number for number, run in self.state.collapses.items() if run.until is not None and run.until > at}
+        return own | self.held.at(at)
+
+    def refusal(self, number: str, at: int) -> str | None:
+        """Why a number may not be suppressed, in words; None if it may be."""
+        taken = self.suppressed(at)
+        active = len(self.state.seen)
+        allowed = allowed_of(self.settings.suppress_share, active)
+        if number in taken or len(taken) < allowed:
+            return None
+        return f"{len(taken)} of the campaign's {active} active numbers are suppressed and at most {allowed} may be"
 
     def to_bytes(self) -> bytes:
         """The state as bytes, version first."""
@@ -232,21 +247,28 @@ class NumberAnswers:
     Attributes:
         state: what is stored.
         subject: the number as the subject of an alert.
+        expected: chance that its last call would be answered, as far as was known before it; None without a baseline.
     """
 
-    __slots__ = ("campaign", "number", "settings", "state", "subject")
+    __slots__ = ("campaign", "expected", "number", "settings", "state", "subject")
 
     def __init__(self, settings: AnswerRateCollapse, number: str, campaign: str) -> None:
         self.settings = settings
         self.number = number
         self.campaign = campaign
         self.subject = Subject(SubjectKind.NUMBER, number)
+        self.expected: float | None = None
         self.state = _NumberState()
 
     @property
     def learned(self) -> bool:
         """Whether enough calls were learned for a baseline."""
         return self.state.rates.learned >= self.settings.learning_calls
+
+    def is_told(self, collapses: Mapping[str, Collapse]) -> bool:
+        """Whether an alert of this rule tells of the number now."""
+        run = collapses.get(self.number)
+        return run is not None and run.state is AlertState.FIRING
 
     @property
     def runs(self) -> int:

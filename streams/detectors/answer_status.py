@@ -35,7 +35,7 @@ def describe_campaign(campaign: CampaignAnswers, at: int) -> dict[str, object]:
         "learning_hours": settings.learning_hours,
         "alert_id": None if collapse is None else id_of(campaign, campaign.subject, collapse.run),
         "active_numbers": len(state.seen),
-        "suppressed_numbers": campaign.suppressed(at),
+        "suppressed_numbers": len(campaign.suppressed(at)),
         **_evidence(campaign, state.cusum, collapse),
     }
 

@@ -213,7 +213,7 @@ def test_only_the_chosen_legs_count(
 
 
 def test_facts_go_to_every_topic_that_needs_them(make_callback: Make, as_records: Lay) -> None:
-    """All facts reach calls and campaigns; the attempt alone reaches accounts and contacts; each under its key."""
+    """All facts reach calls and campaigns, the attempt accounts, attempt and answer contacts; each under its key."""
     effects = process_all(AssembleStage(Assembly(), {}), as_records(_answered_call(make_callback)))
     keys: dict[str, list[bytes | None]] = {}
     for emission in effects.emissions:
@@ -222,7 +222,7 @@ def test_facts_go_to_every_topic_that_needs_them(make_callback: Make, as_records
         CALLS.name: [b"+12025550100"] * 2,
         CAMPAIGNS.name: [b"spring-sale"] * 2,
         ACCOUNTS.name: [b"AC1"],
-        CONTACTS.name: [b"+12025550199"],
+        CONTACTS.name: [b"+12025550199"] * 2,
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from schemas.alert import SubjectKind
 from schemas.log import NewRecord, Record
 from schemas.register import Register
 from schemas.rules import AnswerRateCollapse, Rules, VolumeSpike
@@ -15,7 +16,9 @@ from schemas.settings import Settings
 from schemas.times import DAY, HOUR
 from schemas.topics import ACCOUNTS, CALLS, CAMPAIGNS, OPTOUTS, Topic
 from streams.agents.accounts import accounts_stage
+from streams.agents.bundle import Choice
 from streams.agents.campaigns import CampaignsStage, CampaignState, name_of_campaign
+from streams.agents.choices import OF_CAMPAIGNS
 from streams.agents.contacts import ContactsStage
 from streams.agents.numbers import numbers_stage
 from streams.agents.replay import Replay
@@ -46,6 +49,7 @@ _RULES = Rules(
     volume_spike=VolumeSpike(number_limit=4, campaign_limit=6, account_limit=8),
 )
 _SETTINGS = Settings(rules=_RULES)
+_CHOICE = Choice(SubjectKind.CAMPAIGN, OF_CAMPAIGNS, _RULES)
 
 Factory = Callable[[Settings, MutableMapping[bytes, bytes]], Stage]
 
@@ -111,7 +115,7 @@ def _without_pending(table: dict[bytes, bytes]) -> dict[bytes, bytes]:
     for key, packed in table.items():
         name = name_of_campaign(key)
         if name is not None:
-            state = CampaignState.from_bytes(packed, name, 0, _RULES)
+            state = CampaignState.from_bytes(packed, name, 0, _RULES, _CHOICE)
             state.moved = {}
             comparable[key] = state.to_bytes()
     return comparable

@@ -5,6 +5,8 @@ from random import Random
 
 from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
 from schemas.log import NewRecord, Record
+from schemas.rule_settings.answers import NoAnswerStreak
+from schemas.rules import Rules
 from schemas.settings import Settings
 from schemas.suppression import Suppression, read_suppression_key
 from schemas.times import MINUTE, from_iso
@@ -21,7 +23,9 @@ class Calls:
     """Two campaigns that call from the same numbers in turn, answered by a seeded coin, through the real stage."""
 
     def __init__(self) -> None:
-        self.stage = CampaignsStage(Settings(), {})
+        # A streak would be quicker, and tell of the same.
+        rules = Rules(no_answer_streak=NoAnswerStreak(enabled=False))
+        self.stage = CampaignsStage(Settings(rules=rules), {})
         self.random = Random(2)
         self.offset = 0
         self.told: list[NewRecord] = []

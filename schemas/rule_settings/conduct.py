@@ -1,0 +1,52 @@
+"""Settings of the rules about how a campaign and an account are run."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.alert import Severity
+from schemas.rule_settings.base import Positive, Probability, RuleSettings
+
+
+class Abandonment(RuleSettings):
+    """Settings of `abandonment`: people answer and never reach an agent."""
+
+    severity: Severity = Severity.CRITICAL
+    limit: Probability = Field(0.03, description="The largest lawful share of abandoned calls, from 0 to 1.")
+    least_answered: int = Field(
+        100, ge=1, description="Calls answered by a person, with word of an agent or none, before a share is judged."
+    )
+    blocks_from: date | None = Field(
+        None, description="First day of the first 30-day block, UTC; unset is the day of the campaign's first call."
+    )
+
+
+class MissingCallbacks(RuleSettings):
+    """Settings of `missing_callbacks`: calls that never end, gaps, or a stream gone quiet."""
+
+    usual_share: Probability = Field(
+        0.005, description="Share of calls that never end, or have gaps, to expect before anything is known."
+    )
+    highest_usual_share: Probability = Field(
+        0.05, description="Share of such calls that is never taken for usual, however long it lasts."
+    )
+    odds_ratio: Annotated[float, Field(gt=1)] = Field(5.0, description="The rise in the odds that is looked for.")
+    calls_between_false_alarms: Annotated[float, Field(ge=1_000)] = Field(
+        100_000.0, description="Calls of one account between two false alarms."
+    )
+    learning_calls: int = Field(200, ge=1, description="Ended calls before there is a usual share.")
+    shrinkage_calls: Positive = Field(
+        500.0, description="Weight of the expected share beside what was learned, in calls."
+    )
+    least_calls: int = Field(5, ge=1, description="Calls without end, or with gaps, that there must be in a rise.")
+    recovery_calls: int = Field(50, ge=1, description="Fresh calls needed before such an alert can resolve.")
+    dwell_minutes: Positive = Field(30.0, description="The least time between firing and resolving, in minutes.")
+    quiet_chance: Annotated[float, Field(gt=0, le=0.01)] = Field(
+        1e-6, description="Chance that an ordinary stream is as quiet for as long, from 0 to 1."
+    )
+    quiet_minutes: Positive = Field(10.0, description="Silence that is never too long, in minutes.")
+    dispersion: Positive = Field(0.05, description="alpha of var = mu + alpha mu^2, of the calls in a silence.")
+    learning_hours: int = Field(168, ge=24, description="Hours of traffic before silence can be told from rest.")
