@@ -77,14 +77,15 @@ SEIZURES = ANSWERS | {
 class FactKind(StrEnum):
     """`placed` and `ended` come once a call; `revised` whenever a later callback changes what was said.
 
-    `opted_out` is no fact of a call's own: somebody who was called for a campaign asked not to be called again. It goes to
-    `campaigns` only.
+    Two kinds are no facts of a call. `opted_out` goes to `campaigns` alone: somebody asked for a
+    campaign's calls to end. `quiet` goes to `accounts` alone: a partition of `callbacks` brought nothing up to that time.
     """
 
     PLACED = "placed"
     ENDED = "ended"
     REVISED = "revised"
     OPTED_OUT = "opted_out"
+    QUIET = "quiet"
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False, array_like=True):

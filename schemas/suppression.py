@@ -62,14 +62,24 @@ def read_cause(headers: Headers) -> bytes:
     return next((value for name, value in headers if name == _CAUSE and len(value) == _cause.size), b"")
 
 
-def time_of_cause(cause: bytes) -> int:
-    """The time of a cause, in milliseconds since the epoch; -1 of an empty one.
+def time_of_cause(cause: bytes) -> int | None:
+    """The time of a cause, in milliseconds since the epoch; None of an empty one.
 
     >>> [(_, cause)] = cause_header(7, 1_000)
     >>> time_of_cause(cause), time_of_cause(b"")
-    (1000, -1)
+    (1000, None)
     """
-    return int(_cause.unpack(cause)[1]) if cause else -1
+    return int(_cause.unpack(cause)[1]) if cause else None
+
+
+def offset_of_cause(cause: bytes) -> int | None:
+    """The offset of a cause; None of an empty one.
+
+    >>> [(_, cause)] = cause_header(7, 1_000)
+    >>> offset_of_cause(cause)
+    7
+    """
+    return int(_cause.unpack(cause)[0]) if cause else None
 
 
 def is_overtaken(cause: bytes, last: bytes) -> bool:

@@ -48,5 +48,4 @@ class MissingCallbacks(RuleSettings):
         1e-6, description="Chance that an ordinary stream is as quiet for as long, from 0 to 1."
     )
     quiet_minutes: Positive = Field(10.0, description="Silence that is never too long, in minutes.")
-    dispersion: Positive = Field(0.05, description="alpha of var = mu + alpha mu^2, of the calls in a silence.")
-    learning_hours: int = Field(168, ge=24, description="Hours of traffic before silence can be told from rest.")
+    learning_hours: int = Field(168, ge=168, description="Hours of traffic before silence can be told from rest.")

@@ -16,11 +16,12 @@ class ShareSettings(RuleSettings):
     usual_share: Probability = Field(0.05, description="The share to expect before anything is known, from 0 to 1.")
     odds_ratio: Annotated[float, Field(gt=1)] = Field(3.0, description="The rise in the odds that is looked for.")
     trials_between_false_alarms: Annotated[float, Field(ge=1_000)] = Field(
-        100_000.0, description="Trials of one number or campaign between two false alarms."
+        200_000.0,
+        description="Trials of one number or campaign between two false alarms, were the baseline known exactly.",
     )
     learning_trials: int = Field(200, ge=1, description="Trials of a campaign before there is a baseline.")
     shrinkage_trials: Positive = Field(
-        200.0, description="Weight of the campaign's share beside a number's own, in trials."
+        500.0, description="Weight of the campaign's share beside a number's own, in trials."
     )
     least_hits: int = Field(5, ge=1, description="Calls of the watched sort since the rise began that there must be.")
     recovery_trials: int = Field(20, ge=1, description="Fresh trials needed before an alert can resolve.")

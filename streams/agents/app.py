@@ -49,8 +49,8 @@ STAGES: Final[tuple[tuple[str, StageFactory], ...]] = (
     (AssembleStage.name, lambda settings, data: AssembleStage(settings.assembly, data, cached_of(settings.partitions))),
     ("numbers", numbers_stage),
     ("accounts", accounts_stage),
-    (CampaignsStage.name, CampaignsStage),
     (ContactsStage.name, ContactsStage),
+    (CampaignsStage.name, CampaignsStage),
 )
 """Every stage by the name of its table, in the order of the flow."""
 

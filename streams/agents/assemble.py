@@ -17,7 +17,7 @@ from schemas.call import ANSWERS, CallFact, Contribution, Direction, Disposition
 from schemas.callback import Callback, CallbackKind
 from schemas.log import NewRecord, Record
 from schemas.settings import Assembly
-from schemas.times import HOUR, MINUTE
+from schemas.times import DAY, HOUR, MINUTE
 from schemas.topics import ACCOUNTS, CALLBACKS, CALLS, CAMPAIGNS, CONTACTS, Topic
 from schemas.wire import UnreadableRecordError
 from streams.agents.call import Known, Reading, campaign_of, event_time, merge, missing_callbacks, read
@@ -29,6 +29,9 @@ _PARTITION_KEY: Final = b"p"
 _CALL_KEY: Final = b"c"
 # Twilio ends a call after 24 hours at the latest; one that was closed as silent may still tell of its end until then.
 _LONGEST_CALL: Final = 24 * HOUR
+
+# An account that was silent for longer rests, or is gone: its silence is nothing to tell.
+_REST_OF_ACCOUNT: Final = 8 * DAY
 
 
 class CallState(msgspec.Struct, gc=False, array_like=True):
@@ -54,10 +57,17 @@ class CallState(msgspec.Struct, gc=False, array_like=True):
 
 
 class PartitionState(msgspec.Struct, array_like=True):
-    """How far a partition of `callbacks` has been worked off, and its watermark there."""
+    """How far a partition of `callbacks` has been worked off, and its watermark there.
+
+    Attributes:
+        applied: offset of the last callback applied.
+        watermark: the highest event time seen.
+        accounts: the accounts whose calls came by it, with the event time of the last; those that rest are forgotten.
+    """
 
     applied: int = -1
     watermark: int = 0
+    accounts: dict[str, int] = {}
 
 
 class _Skimmed(Callback, frozen=True, kw_only=True):
@@ -139,7 +149,7 @@ class AssembleStage:
             return Effects()
         number = records[0].partition
         partition = self._partition(number)
-        position = PartitionState(applied=partition.applied, watermark=partition.watermark)
+        position = PartitionState(partition.applied, partition.watermark, dict(partition.accounts))
         deadlines = self._deadlines_of(number)
         emissions = apply_each(records, lambda record: self._apply_record(record, position, deadlines), self.forget)
         changes, removals = self._calls.flush(number)
@@ -159,11 +169,41 @@ class AssembleStage:
         if _moves_the_watermark(callback):
             position.watermark = max(position.watermark, event_time(callback))
         index = self._close_silent(record, position.watermark, deadlines)
-        if callback.kind is not CallbackKind.TICK:
+        if callback.kind is CallbackKind.TICK:
+            self._tell_quiet(position, record, index)
+        else:
+            if callback.kind is CallbackKind.STATUS:
+                position.accounts[callback.account_sid] = position.watermark
             origin = Origin(record.partition, record.offset, index)
             self._apply(callback, origin, record, position.watermark, deadlines)
         position.applied = record.offset
         return self._emissions
+
+    def _tell_quiet(self, position: PartitionState, record: Record, index: int) -> None:
+        """Tell the accounts that nothing came up to now; whether that means anything is theirs to know."""
+        at = position.watermark
+        # In order of name, so that what is told does not depend on what came first.
+        position.accounts = {
+            account: last for account, last in sorted(position.accounts.items()) if last > at - _REST_OF_ACCOUNT
+        }
+        for place, account in enumerate(position.accounts, index):
+            fact = CallFact(
+                fact=FactKind.QUIET,
+                revision=0,
+                origin=Origin(record.partition, record.offset, place),
+                at=at,
+                call_sid="",
+                account_sid=account,
+                number="",
+                contact="",
+                campaign="",
+                direction=Direction.UNKNOWN,
+                counted=True,
+                after=Contribution(attempted_at=at),
+            )
+            self._emissions.append(
+                NewRecord(ACCOUNTS.name, account.encode(), fact.encode(), timestamp=record.timestamp)
+            )
 
     def _partition(self, number: int) -> PartitionState:
         found = self._partitions.get(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from heapq import merge
 
 from schemas.alert import Alert
 from schemas.log import NewRecord, Record
@@ -54,18 +55,29 @@ class Replay:
         return sorted(found, key=lambda alert: (alert.at, alert.alert_id, alert.sequence))
 
     def _apply(self, records: Sequence[NewRecord]) -> Iterator[NewRecord]:
-        waiting: dict[str, list[Record]] = {}
-        self._lay(records, waiting)
+        waiting: dict[str, list[list[NewRecord]]] = {}
+        self._wait(records, waiting)
         for stage in self._stages:
             for source in stage.sources:
-                effects = process_all(stage, waiting.pop(source.name, []))
-                self._lay(effects.emissions, waiting)
+                effects = process_all(stage, self._lay(source.name, waiting.pop(source.name, [])))
+                self._wait(effects.emissions, waiting)
                 yield from effects.emissions
 
-    def _lay(self, records: Sequence[NewRecord], waiting: dict[str, list[Record]]) -> None:
+    def _wait(self, records: Sequence[NewRecord], waiting: dict[str, list[list[NewRecord]]]) -> None:
+        by_topic: dict[str, list[NewRecord]] = {}
         for record in records:
-            offset = self._offsets[record.topic]
-            self._offsets[record.topic] += 1
-            self.emitted[record.topic] += 1
-            laid = Record(record.topic, 0, offset, record.timestamp or 0, record.key, record.value)
-            waiting.setdefault(record.topic, []).append(laid)
+            by_topic.setdefault(record.topic, []).append(record)
+        for topic, found in by_topic.items():
+            self.emitted[topic] += len(found)
+            waiting.setdefault(topic, []).append(found)
+
+    def _lay(self, topic: str, producers: Sequence[Sequence[NewRecord]]) -> list[Record]:
+        """Lay what waits for a topic into it: two stages write to one in the order in which their causes came."""
+        first = self._offsets[topic]
+        merged = producers[0] if len(producers) == 1 else merge(*producers, key=lambda record: record.timestamp or 0)
+        laid = [
+            Record(record.topic, 0, offset, record.timestamp or 0, record.key, record.value)
+            for offset, record in enumerate(merged, first)
+        ]
+        self._offsets[topic] += len(laid)
+        return laid

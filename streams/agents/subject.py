@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from schemas.alert import Subject, SubjectKind
-from schemas.call import CallFact, Origin
+from schemas.call import CallFact, FactKind, Origin
 from schemas.log import NewRecord, Record
 from schemas.rules import VolumeSpike as VolumeSpikeSettings
 from schemas.settings import Settings
@@ -88,6 +88,8 @@ class SubjectState:
         """Count a fact once; give what the detectors find in it."""
         if not self.applied.is_new(fact.origin):
             return NOTHING
+        if fact.fact is FactKind.QUIET:
+            return self.detectors.update(fact)
         if not self.campaigns or self.campaigns[-1] != fact.campaign:
             self._turn_to(fact.campaign)
         applied = self.counts.apply(fact)

@@ -37,11 +37,13 @@ class CallingHoursState(DetectorState, array_like=True):
         calls: how many were placed.
         outside: how many of them outside the hours.
         last_outside: event time of the last of those, in milliseconds since the epoch.
+        suppressed: whether the run under way asked for a suppression.
     """
 
     calls: int = 0
     outside: int = 0
     last_outside: int = 0
+    suppressed: bool = False
 
 
 class CallingHours(Detector[Settings, CallingHoursState]):
@@ -110,13 +112,14 @@ class CallingHours(Detector[Settings, CallingHoursState]):
     def describe(self, at: int) -> dict[str, object]:
         """The state as the API shows it."""
         state = self.state
-        since = state.episode.since
+        since, until = state.episode.since, state.episode.until
         word = "off" if not self.settings.enabled else "no_data" if not state.calls else "ok"
         return {
             "state": "firing" if since is not None and self.settings.enabled else word,
             "calls": state.calls,
             "outside": state.outside,
             "since": None if since is None else to_iso(since),
+            "next_allowed": None if until is None or until <= at else to_iso(until),
         }
 
     def _is_solicitation(self, fact: CallFact) -> bool:
@@ -127,7 +130,7 @@ class CallingHours(Detector[Settings, CallingHoursState]):
         return all(purpose_key(other) != purpose for other in self.settings.not_solicitation)
 
     def _outside(self, fact: CallFact, verdict: Verdict) -> Sequence[Finding]:
-        settings, episode = self.settings, self.state.episode
+        settings, state, episode = self.settings, self.state, self.state.episode
         until = law_of(settings.state_rules_file, settings.unknown_zone).next_allowed(
             fact.contact_details, self.subject.value, fact.at, by_states=self._is_solicitation(fact)
         )
@@ -145,15 +148,19 @@ class CallingHours(Detector[Settings, CallingHoursState]):
                 message=message,
                 evidence=self._evidence(fact, verdict, until),
             )
+            state.suppressed = settings.suppress
             return [alert, suppression_of(episode, alert, until)] if settings.suppress else [alert]
-        if settings.suppress and episode.until is not None and (until is None or until > episode.until):
-            # The next night: the suppression has run out, and the alert still stands.
-            evidence = self._evidence(fact, verdict, until)
-            return [prolonged(episode, TEXT, self.subject, at=fact.at, until=until, reason=message, evidence=evidence)]
-        return NOTHING
+        held = state.suppressed and (episode.until is None or (until is not None and until <= episode.until))
+        if not settings.suppress or held:
+            return NOTHING
+        # The next night: the suppression has run out, and the alert still stands.
+        state.suppressed = True
+        evidence = self._evidence(fact, verdict, until)
+        return [prolonged(episode, TEXT, self.subject, at=fact.at, until=until, reason=message, evidence=evidence)]
 
     def _resolve(self, fact: CallFact) -> Sequence[Finding]:
-        until, suppressed = self.state.episode.until, self.settings.suppress
+        until, suppressed = self.state.episode.until, self.state.suppressed
+        self.state.suppressed = False
         message = f"{self.subject.value} was called within the hours again."
         evidence: Evidence = {**evidence_of_call(fact), "calls": self.state.calls, "calls_outside": self.state.outside}
         resolved = resolve(

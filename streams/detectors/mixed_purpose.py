@@ -25,7 +25,8 @@ TEXT = RuleText(
     ),
     what_to_do={
         SubjectKind.NUMBER: (
-            "Give each purpose its own numbers: leave this number to one of its campaigns, and take it out of the others."
+            "Give each purpose its own numbers: leave this number to one of its purposes, and take it out of the "
+            "campaigns of the other."
         )
     },
 )
@@ -39,9 +40,9 @@ class MixedPurpose(Detector[Settings, _State]):
     """One number that calls for two purposes in turn.
 
     Use it to keep what a number is for clear to those who label it. The rule fires once there are so many calls for
-    each of two purposes since the later one began, all of them within the window: old, new, and old again. A number that
-    was given another purpose for good is the matter of `number_rest`. It resolves when one purpose has had no call for
-    the window. Calls whose campaign has no purpose in the register say nothing.
+    each of two purposes since the later one began, all of them within the window: old, new, and old again. A number
+    that was given another purpose for good is the matter of `number_rest`. It resolves when one purpose has had no call
+    for the window. Calls whose campaign has no purpose in the register say nothing.
 
     Args:
         settings: the rule's settings; `window_days` in days, `calls` in calls.

@@ -143,8 +143,7 @@ class NumberRest(Detector[Settings, _State]):
             (
                 other
                 for other in others
-                if other.established is not None
-                and (new.established is None or other.established <= new.established)
+                if other.established is not None and (new.established is None or other.established <= new.established)
             ),
             key=lambda other: other.last,
             default=None,

@@ -65,7 +65,7 @@ def note(known: list[Purpose], name: str, campaign: str, at: int, span: int, eno
     if dropped:
         known[0] = purpose = Purpose(name, 0, at, at, None, [], {})
     if len(known) > 1:
-        newest = max(at, max(other.last for other in known))
+        newest = max(at, *(other.last for other in known))
         kept = [purpose, *(other for other in known[1:] if newest - other.last < span)][:PURPOSES_KEPT]
         dropped |= len(kept) < len(known)
         known[:] = kept

@@ -26,7 +26,8 @@ from streams.detectors.suppression_cap import Cap
 from streams.detectors.wilson import wilson_interval
 
 RECOVERED = log(20)
-"""Score at which a run is over: the trials since speak 20 to 1 for the usual share against half the rise."""
+"""Score at which a run is over: the trials since speak 20 to 1 for the usual share against half the rise that was found,
+or the rise that is looked for where that is more: a share of 3 % needs hundreds of calls to be told from 5 %."""
 
 PRIOR_TRIALS = 50.0
 """Trials that the setting's usual share is worth beside what a campaign was seen to do: soon outweighed."""
@@ -79,13 +80,11 @@ class Chart(msgspec.Struct, frozen=True):
 
     Attributes:
         fall: the ratio by which the odds of a call that is no hit fall; below 1.
-        half: half that fall, in log odds; what recovery is told from.
         run_length: wanted trials between false alarms.
         least_threshold: below this score nothing needs a closer look, in nats.
     """
 
     fall: float
-    half: float
     run_length: float
     least_threshold: float
 
@@ -94,7 +93,7 @@ class Chart(msgspec.Struct, frozen=True):
 def chart(odds_ratio: float, run_length: float) -> Chart:
     """The charts of a rule, by the rise that it looks for and the trials between false alarms."""
     fall = 1 / odds_ratio
-    return Chart(fall, sqrt(fall), run_length, least_threshold(fall, run_length))
+    return Chart(fall, run_length, least_threshold(fall, run_length))
 
 
 def step(
@@ -133,8 +132,10 @@ def step(
     weight = settings.shrinkage_trials
     expected = _within((own.hits + weight * usual) / (own.trials + weight))
     findings: Sequence[Finding] = NOTHING
-    alone = own.episode.is_firing and not own.episode.inhibited
-    # The number's own alert explains its calls: they neither teach the campaign nor speak against it.
+    episode = own.episode
+    alone = not episode.inhibited if episode.is_firing else own.cusum.score > charts.least_threshold / 2
+    # A number that stands out explains its calls: they neither teach the campaign nor speak against it. Where all
+    # numbers rise, the campaign has its evidence before any of them has half of its own.
     if not alone:
         findings = _step(rule, settings, charts, whole, shared, "", None, at, hit, grave, usual, learned, None)
     above = alert_id(rule.RULE, whole, shared.episode.runs) if shared.episode.is_firing else None
@@ -241,7 +242,7 @@ def _follow(
     state.fresh_trials += 1
     state.fresh_hits += hit
     # No credit beyond the mark: old good calls must not outweigh new bad ones while the dwell time passes.
-    score = state.recovery - log_likelihood_ratio(not hit, 1 - share, charts.half)
+    score = state.recovery - log_likelihood_ratio(not hit, 1 - share, min(charts.fall, _half_of(state, share)))
     state.recovery = min(max(score, 0.0), RECOVERED)
     if (
         state.recovery >= RECOVERED
@@ -278,6 +279,14 @@ def _follow(
     if above is None and cap is not None and _refusal(settings, cap, subject, at) is None:
         findings += _suppress(settings, state, alert, scope, cap)
     return [alert, *findings]
+
+
+def _half_of(state: ShareState, share: float) -> float:
+    """Half the rise that was found, in log odds, as a fall of the odds of a call that is no hit."""
+    trials, hits, _, _ = state.fired
+    # Half a hit and half a miss more, as all or none of a few calls would mean endless odds.
+    found = (hits + 0.5) / (trials - hits + 0.5)
+    return sqrt(min(share / (1 - share) / found, 1.0))
 
 
 def _recover(

@@ -23,6 +23,9 @@ _SUMMARY = "com.twilio.voice.insights.call-summary."
 _INBOUND_MESSAGE = "com.twilio.messaging.inbound-message."
 _MESSAGE = "com.twilio.messaging.message."
 
+# Twilio knows seven.
+_MOST_TAGS = 32
+
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -141,9 +144,13 @@ def _understand_summary(
         kind=CallbackKind.CALL_SUMMARY,
         event_id=event_id,
     )
-    return (
-        msgspec.structs.replace(understood, params=as_params(data)) if isinstance(understood, Callback) else understood
-    )
+    if not isinstance(understood, Callback):
+        return understood
+    tags = data.get("tags")
+    told = [str(tag) for tag in tags[:_MOST_TAGS]] if isinstance(tags, list) else []
+    # A summary without tags says that nothing was found; one that is not complete has yet to look.
+    is_complete = data.get("processing_state") in {None, "complete"}
+    return msgspec.structs.replace(understood, params=as_params(data), tags=told if told or is_complete else None)
 
 
 def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -14,14 +14,13 @@ from starlette.types import Receive, Scope, Send
 from schemas.callback import Callback, CallbackKind, Params
 from schemas.dead_letter import DeadLetter
 from schemas.log import Log, LogUnavailableError, NewRecord
-from schemas.register import Register
 from schemas.settings import Settings
 from streams.ingest.cloud_events import understand_events
 from streams.ingest.gateway_metrics import GatewayMetrics
 from streams.ingest.paths import Address, Endpoint, take_apart
 from streams.ingest.request_bodies import UnreadableRequestError, parse_form, parse_json
 from streams.ingest.signature import ADVICE, SignatureCheck
-from streams.ingest.terms import Terms
+from streams.ingest.terms import CurrentTerms
 from streams.ingest.understanding import Understood, new_record, understand
 
 _log = logging.getLogger(__name__)
@@ -65,18 +64,18 @@ _UNAVAILABLE = _text(
 
 
 def gateway_routes(
-    settings: Settings, register: Register, log: Log, *, insecure: bool, metrics: GatewayMetrics
+    settings: Settings, terms: CurrentTerms, log: Log, *, insecure: bool, metrics: GatewayMetrics
 ) -> list[Route]:
     """Make the routes that take Twilio's requests.
 
     Args:
-        settings: accounts, limits, opt-out words and tolerances are used.
-        register: names campaigns where the path does not.
+        settings: accounts and limits are used.
+        terms: what requests are understood by, as they are when each comes.
         log: where records go before a request is answered 2xx.
         insecure: whether unsigned requests are taken; the caller sees to it that only this machine can send them.
         metrics: what is counted.
     """
-    gateway = _Gateway(settings, register, log, insecure=insecure, metrics=metrics)
+    gateway = _Gateway(settings, terms, log, insecure=insecure, metrics=metrics)
     return [
         Route(path, gateway, methods=["GET", "POST"])
         for endpoint in Endpoint
@@ -88,10 +87,10 @@ class _Gateway:
     """One ASGI application for all endpoints; framework layers between would cost more than the work itself."""
 
     def __init__(
-        self, settings: Settings, register: Register, log: Log, *, insecure: bool, metrics: GatewayMetrics
+        self, settings: Settings, terms: CurrentTerms, log: Log, *, insecure: bool, metrics: GatewayMetrics
     ) -> None:
         self._limits = settings.limits
-        self._terms = Terms.of(settings, register)
+        self._terms = terms
         self._check = None if insecure else SignatureCheck(settings)
         self._log = log
         self._metrics = metrics
@@ -155,14 +154,15 @@ class _Gateway:
     ) -> tuple[list[Understood], list[NewRecord]]:
         received_at = time_ns() // 1_000_000
         source = address.endpoint.value
+        terms = self._terms.now
         understood: list[Understood]
         try:
             if address.endpoint is Endpoint.EVENTS:
-                understood = understand_events(raw, received_at, self._terms)
+                understood = understand_events(raw, received_at, terms)
             elif params is None:
                 understood = [DeadLetter(source=source, reason="not a JSON object", at=received_at, body=raw)]
             else:
-                understood = understand(address, params, received_at, self._terms, raw)
+                understood = understand(address, params, received_at, terms, raw)
             return understood, [new_record(record) for record in understood]
         except Exception as error:  # noqa: BLE001 - nothing a sender writes may become a 5xx
             # A signed request is kept whatever it makes this program do; an answer of 5xx would bring it back.

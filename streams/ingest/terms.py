@@ -51,6 +51,25 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class CurrentTerms:
+    """The terms as they are now: the register in them may change while requests come in.
+
+    Args:
+        settings: they stay as they are.
+        register: the one to begin with.
+
+    Attributes:
+        now: what a request is understood by; read it once for each.
+    """
+
+    def __init__(self, settings: Settings, register: Register) -> None:
+        self.now = Terms.of(settings, register)
+
+    def take(self, register: Register) -> None:
+        """Go by another register from the next request on."""
+        self.now = msgspec.structs.replace(self.now, register=register)
+
+
 def plain(said: str) -> str:
     """Write words without case, punctuation and doubled blanks, so that they can be compared.
 

@@ -59,8 +59,9 @@ def understand_call(
     direction = reading.direction("Direction", parent_call_sid)
     number, contact = parties(reading, direction)
     campaign = address.campaign
+    register = terms.register
     if campaign is None and number is not None:
-        campaign = terms.register.campaign_of(number)
+        campaign = register.campaign_of(number)
     return Callback(
         call_sid=call_sid,
         account_sid=reading.short("AccountSid") or "",
@@ -81,5 +82,19 @@ def understand_call(
         answered_by=reading.verdict("AnsweredBy"),
         stir_status=reading.stir_status(),
         event_id=event_id,
+        # Only what is counted is judged by the register; verdicts and summaries would carry it for nothing.
+        registration=register.registration_of(number, campaign) if counted and number is not None else None,
+        contact_details=register.details_of(contact) if counted and contact is not None else None,
         problems=reading.problems,
     )
+
+
+def _reached_agent(reading: Reading) -> bool | None:
+    """Whether a `<Dial>` that is over put the person through; None if it does not say."""
+    status = reading.text("DialCallStatus")
+    if status is None:
+        return None
+    if status.lower() not in {"completed", "answered"}:
+        return False
+    # An agent may have answered when the person was gone.
+    return (reading.text("DialBridged") or "true").lower() != "false"

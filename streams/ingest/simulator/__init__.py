@@ -6,6 +6,18 @@ from streams.ingest.simulator.line import Line
 from streams.ingest.simulator.scenario import Scenario
 from streams.ingest.simulator.scenarios import SCENARIOS
 from streams.ingest.simulator.simulation import DEFAULT_END, Simulation, simulate, truth
-from streams.ingest.simulator.truth import Incident, Truth
+from streams.ingest.simulator.truth import Companion, Incident, Truth, read_truth
 
-__all__ = ["DEFAULT_END", "SCENARIOS", "Incident", "Line", "Scenario", "Simulation", "Truth", "simulate", "truth"]
+__all__ = [
+    "DEFAULT_END",
+    "SCENARIOS",
+    "Companion",
+    "Incident",
+    "Line",
+    "Scenario",
+    "Simulation",
+    "Truth",
+    "read_truth",
+    "simulate",
+    "truth",
+]

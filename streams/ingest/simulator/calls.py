@@ -23,6 +23,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         sip_code: the final SIP response; None if there was none.
         answered_by: the verdict of answering machine detection; None without it.
         verdict_milliseconds: MachineDetectionDuration of a verdict in a request of its own; None if there is none.
+        machine: whether a machine answered, whatever the verdict.
     """
 
     placed_at: int
@@ -34,6 +35,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     sip_code: str | None
     answered_by: str | None = None
     verdict_milliseconds: int | None = None
+    machine: bool = False
 
 
 class _Ending(msgspec.Struct, frozen=True):
@@ -115,13 +117,13 @@ def place_call(draw: Draw, scenario: Scenario, placed_at: int, odds: float, mach
     if fate < scenario.unplaced_share + scenario.cancel_share:
         rang_at = placed_at + dialing
         ended_at = rang_at + _milliseconds(between(draw, 3.0, 20.0))
-        return _unanswered(placed_at, rang_at, ended_at, CallStatus.CANCELED, "487")
+        return unanswered(placed_at, rang_at, ended_at, CallStatus.CANCELED, "487")
     if draw() < odds / (1.0 + odds):
         return _answered(draw, scenario, placed_at, placed_at + dialing, machine=draw() < machines)
     ending = pick(draw, _LABELLED if labelled else _ORDINARY)
     rings = draw() < ending.rings
     ended_at = placed_at + dialing + _milliseconds(between(draw, *ending.seconds))
-    return _unanswered(placed_at, placed_at + dialing if rings else None, ended_at, ending.status, ending.sip_code)
+    return unanswered(placed_at, placed_at + dialing if rings else None, ended_at, ending.status, ending.sip_code)
 
 
 def place_conversation(draw: Draw, placed_at: int, least_seconds: float) -> Call:
@@ -138,7 +140,8 @@ def place_conversation(draw: Draw, placed_at: int, least_seconds: float) -> Call
     )
 
 
-def _unanswered(placed_at: int, rang_at: int | None, ended_at: int, status: CallStatus, sip_code: str | None) -> Call:
+def unanswered(placed_at: int, rang_at: int | None, ended_at: int, status: CallStatus, sip_code: str | None) -> Call:
+    """A call that left Twilio and that nobody answered."""
     return Call(
         placed_at=placed_at, rang_at=rang_at, answered_at=None, ended_at=ended_at, status=status, sip_code=sip_code
     )
@@ -171,6 +174,7 @@ def _answered(draw: Draw, scenario: Scenario, placed_at: int, rang_at: int, *, m
         sip_code="200",
         answered_by=answered_by,
         verdict_milliseconds=verdict,
+        machine=machine,
     )
 
 

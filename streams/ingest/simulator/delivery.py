@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from schemas.times import SECOND
 from streams.ingest.simulator.draws import Draw, between, lognormal
-from streams.ingest.simulator.line import Line
+from streams.ingest.simulator.line import Event, Line
 from streams.ingest.simulator.scenario import Transport
 
 # A captured callback came half a second after its Timestamp; few take less than 0.2 s or more than 2 s.
@@ -36,8 +36,17 @@ class Delivery:
         # Lines of one instant come in the order they were sent.
         self._under_way: list[tuple[int, int, bool, Line]] = []
 
-    def send(self, draw: Draw, sent_at: int, path: str, params: dict[str, str], *, may_be_lost: bool = True) -> int:
-        """Put a request on its way.
+    def send(
+        self,
+        draw: Draw,
+        sent_at: int,
+        path: str,
+        params: dict[str, str],
+        *,
+        events: tuple[Event, ...] | None = None,
+        may_be_lost: bool = True,
+    ) -> int:
+        """Put a request on its way: parameters, or events in their place.
 
         Returns:
             When it is received, or would have been.
@@ -48,10 +57,10 @@ class Delivery:
         if fate < transport.loss_share and may_be_lost:
             self.lost += 1
             return received_at
-        self._push(Line(received_at, path, params), repeats=False)
+        self._push(Line(received_at, path, params, events), repeats=False)
         if fate > 1.0 - transport.duplicate_share:
             again_at = received_at + int(between(draw, *_REPEAT_SECONDS) * SECOND)
-            self._push(Line(again_at, path, params), repeats=True)
+            self._push(Line(again_at, path, params, events), repeats=True)
         return received_at
 
     def received_before(self, moment: int) -> Iterator[Line]:

@@ -57,34 +57,34 @@ _OWN_AREAS: tuple[tuple[str, Place], ...] = (
     ("614", Place("COLUMBUS", "OH", "43215")),
 )
 
-# All in the Eastern zone, whose calling hours the week's shape keeps.
+# All in the Eastern zone, whose calling hours the week's shape keeps, and in states that ask for no more than the
+# federal hours: New York, New Jersey, North Carolina, Virginia, Ohio, West Virginia, Delaware.
 _CONTACT_AREAS: tuple[tuple[str, Place], ...] = (
     ("212", Place("NEW YORK", "NY", "10001")),
     ("718", Place("BROOKLYN", "NY", "11201")),
     ("914", Place("WHITE PLAINS", "NY", "10601")),
+    ("315", Place("SYRACUSE", "NY", "13202")),
+    ("518", Place("ALBANY", "NY", "12207")),
+    ("585", Place("ROCHESTER", "NY", "14604")),
+    ("716", Place("BUFFALO", "NY", "14202")),
     ("201", Place("JERSEY CITY", "NJ", "07302")),
     ("973", Place("NEWARK", "NJ", "07102")),
-    ("203", Place("FAIRFIELD", "CT", "06824")),
-    ("508", Place("WORCESTER", "MA", "01608")),
-    ("401", Place("PROVIDENCE", "RI", "02903")),
-    ("603", Place("MANCHESTER", "NH", "03101")),
-    ("410", Place("BALTIMORE", "MD", "21201")),
+    ("732", Place("NEW BRUNSWICK", "NJ", "08901")),
+    ("609", Place("TRENTON", "NJ", "08608")),
+    ("919", Place("RALEIGH", "NC", "27601")),
+    ("336", Place("GREENSBORO", "NC", "27401")),
+    ("910", Place("WILMINGTON", "NC", "28401")),
     ("703", Place("ARLINGTON", "VA", "22201")),
     ("804", Place("RICHMOND", "VA", "23219")),
-    ("412", Place("PITTSBURGH", "PA", "15222")),
-    ("919", Place("RALEIGH", "NC", "27601")),
-    ("803", Place("COLUMBIA", "SC", "29201")),
-    ("912", Place("SAVANNAH", "GA", "31401")),
-    ("407", Place("ORLANDO", "FL", "32801")),
-    ("954", Place("FORT LAUDERDALE", "FL", "33301")),
+    ("757", Place("NORFOLK", "VA", "23510")),
     ("216", Place("CLEVELAND", "OH", "44113")),
     ("513", Place("CINCINNATI", "OH", "45202")),
-    ("313", Place("DETROIT", "MI", "48226")),
+    ("330", Place("AKRON", "OH", "44308")),
     ("304", Place("CHARLESTON", "WV", "25301")),
+    ("302", Place("WILMINGTON", "DE", "19801")),
 )
 
-# Most of a well-kept fleet is signed A; B is a number bought elsewhere, and null an unsigned route.
-_STIR_STATUSES = (("A", 0.9), ("B", 0.08), ("null", 0.02))
+_PACIFIC_AREAS: tuple[tuple[str, Place], ...] = (("213", Place("LOS ANGELES", "CA", "90012")),)
 
 # Mobile numbers come with a state but neither city nor zip: every third contact.
 _WITHOUT_CITY = 3
@@ -112,6 +112,31 @@ def contact(index: int) -> tuple[str, Place]:
     return (number, Place("", place.state, "")) if index % _WITHOUT_CITY == 0 else (number, place)
 
 
+def neighbor_number(index: int) -> tuple[str, Place]:
+    """Name the index-th of the company's numbers that lie where the people are, one in each area in turn.
+
+    >>> neighbor_number(0)[0], contact(0)[0]
+    ('+12125559999', '+12125550100')
+    """
+    turn, area = divmod(index, len(_CONTACT_AREAS))
+    code, place = _CONTACT_AREAS[area]
+    return f"+1{code}555{_FIRST_LINE + _LINES - 1 - turn:04d}", place
+
+
+def pacific_contact(index: int) -> tuple[str, Place]:
+    """Name the index-th person whose number lies in the Pacific zone."""
+    return _take(_PACIFIC_AREAS, index)
+
+
+def area_of(number: str) -> str:
+    """The area code of a number of the North American plan.
+
+    >>> area_of("+12125550100")
+    '212'
+    """
+    return number[2:5]
+
+
 def _take(areas: tuple[tuple[str, Place], ...], index: int) -> tuple[str, Place]:
     line, area = divmod(index, len(areas))
     if line >= _LINES:
@@ -131,7 +156,7 @@ def build_fleet(scenario: Scenario, seed: int) -> tuple[tuple[Number, ...], ...]
     for campaign in scenario.campaigns:
         numbers = []
         for position in range(campaign.numbers):
-            number, place = own_number(index)
+            number, place = (neighbor_number if campaign.neighbors else own_number)(index)
             draw = stream(seed, "number", number)
             numbers.append(
                 Number(
@@ -139,7 +164,7 @@ def build_fleet(scenario: Scenario, seed: int) -> tuple[tuple[Number, ...], ...]
                     campaign=campaign,
                     place=place,
                     first_contact=index * scenario.contacts_per_number,
-                    stir_status=pick(draw, _STIR_STATUSES),
+                    stir_status=pick(draw, scenario.stir_statuses),
                     completed_only=position < campaign.completed_only,
                     volume=gamma(draw, scenario.number_variation),
                     answer_effect=scenario.number_answer_effect * normal(draw),
@@ -147,11 +172,11 @@ def build_fleet(scenario: Scenario, seed: int) -> tuple[tuple[Number, ...], ...]
             )
             index += 1
         fleet.append(tuple(numbers))
-    contact(index * scenario.contacts_per_number + len(scenario.opt_outs))
+    contact(index * scenario.contacts_per_number + len(scenario.opt_outs) + len(scenario.attempts))
     return tuple(fleet)
 
 
 def kept_contact(scenario: Scenario, index: int) -> tuple[str, Place]:
-    """Name a person outside every number's share, for the index-th opt-out, whom nobody calls again."""
+    """Name a person outside every number's share, for the index-th opt-out or attempts, whom nobody else calls."""
     numbers = sum(campaign.numbers for campaign in scenario.campaigns)
     return contact(numbers * scenario.contacts_per_number + index)

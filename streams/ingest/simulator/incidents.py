@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from schemas.alert import Subject, SubjectKind
 from schemas.times import MINUTE
+from streams.ingest.simulator.faults import NONE, Fault, Scope, Twist
 from streams.ingest.simulator.fleet import Number
 from streams.ingest.simulator.scenario import Collapse, Scenario, Spike
 from streams.ingest.simulator.truth import Incident
@@ -22,12 +25,16 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         end: until when; None is for good.
         odds: what the odds of an answer are multiplied by.
         volume: what the volume is multiplied by.
+        labelled: whether its number is labelled, so that unanswered calls end in other ways.
+        twist: what else is different.
     """
 
     onset: int
     end: int | None
     odds: float = 1.0
     volume: float = 1.0
+    labelled: bool = False
+    twist: Twist = NONE
 
     def holds(self, at: int) -> bool:
         """Whether the incident goes on at a time."""
@@ -50,34 +57,53 @@ def aligned(at: int) -> int:
 def changes_by_number(
     scenario: Scenario, fleet: Fleet, seed: int, ending_at: int
 ) -> tuple[dict[str, tuple[Change, ...]], list[Incident]]:
-    """Set the scenario's collapses and spikes on the clock.
+    """Set the scenario's collapses, spikes and faults on the clock.
 
     Returns:
         What changes, by number, and what is true.
     """
     changes: dict[str, list[Change]] = {}
     incidents = []
-    everything: tuple[Collapse | Spike, ...] = (*scenario.collapses, *scenario.spikes)
+    everything: tuple[Collapse | Spike | Fault, ...] = (*scenario.collapses, *scenario.spikes, *scenario.faults)
     for injected in everything:
-        numbers = fleet[injected.campaign]
-        if injected.number is not None:
-            numbers = (turned(numbers, injected.number, seed),)
+        numbers = hit(injected, fleet, seed)
         onset = aligned(ending_at - injected.starts)
         end = None if injected.ends is None else aligned(ending_at - injected.ends)
-        change = _change(injected, onset, end)
+        made = tuple(_changes(injected, onset, end))
         for number in numbers:
-            changes.setdefault(number.number, []).append(change)
-        incidents.append(_incident(injected, change, numbers[0]))
+            changes.setdefault(number.number, []).extend(made)
+        if isinstance(injected, Fault):
+            incident = _incident_of_fault(scenario, injected, onset, end, numbers[0])
+        else:
+            incident = _incident(injected, onset, end, numbers[0])
+        touches = (*(number.number for number in numbers), numbers[0].campaign.name, scenario.account_sid)
+        incidents.append(msgspec.structs.replace(incident, touches=touches))
     return {number: tuple(held) for number, held in changes.items()}, incidents
 
 
-def _change(injected: Collapse | Spike, onset: int, end: int | None) -> Change:
+def hit(injected: Collapse | Spike | Fault, fleet: Fleet, seed: int) -> tuple[Number, ...]:
+    """The numbers that something happens to: one, a campaign's, or all of the account's."""
+    if isinstance(injected, Fault) and injected.scope is Scope.ACCOUNT:
+        return tuple(number for numbers in fleet for number in numbers)
+    numbers = fleet[injected.campaign]
+    return numbers if injected.number is None else (turned(numbers, injected.number, seed),)
+
+
+def _changes(injected: Collapse | Spike | Fault, onset: int, end: int | None) -> Iterator[Change]:
     if isinstance(injected, Collapse):
-        return Change(onset=onset, end=end, odds=injected.odds)
-    return Change(onset=onset, end=end, volume=injected.factor)
+        yield Change(onset=onset, end=end, odds=injected.odds, labelled=True)
+    elif isinstance(injected, Spike):
+        yield Change(onset=onset, end=end, volume=injected.factor)
+    else:
+        twist, before = injected.twist, injected.before
+        if before is not NONE:
+            yield Change(onset=0, end=onset, odds=before.odds, volume=before.volume, twist=before)
+        if injected.rests:
+            yield Change(onset=onset - injected.rests, end=onset, volume=0.0)
+        yield Change(onset=onset, end=end, odds=twist.odds, volume=twist.volume, twist=twist)
 
 
-def _incident(injected: Collapse | Spike, change: Change, number: Number) -> Incident:
+def _incident(injected: Collapse | Spike, onset: int, end: int | None, number: Number) -> Incident:
     campaign = number.campaign
     if injected.number is None:
         subject = Subject(SubjectKind.CAMPAIGN, campaign.name)
@@ -91,4 +117,21 @@ def _incident(injected: Collapse | Spike, change: Change, number: Number) -> Inc
         rule = "volume_spike"
         wider = "account" if injected.number is None else "campaign and account"
         note = f"{injected.factor:g} times the calls of the hour; the {wider} may jump with it"
-    return Incident(rule=rule, subject=subject, onset=change.onset, end=change.end, note=note)
+    return Incident(rule=rule, subject=subject, onset=onset, end=end, note=note, also=injected.also)
+
+
+def _incident_of_fault(scenario: Scenario, fault: Fault, onset: int, end: int | None, number: Number) -> Incident:
+    subject = {
+        Scope.NUMBER: Subject(SubjectKind.NUMBER, number.number),
+        Scope.CAMPAIGN: Subject(SubjectKind.CAMPAIGN, number.campaign.name),
+        Scope.ACCOUNT: Subject(SubjectKind.ACCOUNT, scenario.account_sid),
+    }[fault.scope]
+    return Incident(
+        rule=fault.rule,
+        subject=subject,
+        onset=onset,
+        end=end,
+        note=fault.note,
+        tolerance=fault.tolerance,
+        also=fault.also,
+    )

@@ -7,6 +7,11 @@ from enum import StrEnum
 import msgspec
 
 from schemas.times import DAY
+from streams.ingest.simulator.faults import Attempts, Fault
+from streams.ingest.simulator.truth import Companion
+
+# An attestation for each number; the shares sum to 1. A well-kept fleet is signed A.
+_SIGNED_A = (("A", 1.0),)
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +24,10 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
         answer_rate: answers per seizure on an ordinary hour.
         machine_share: answering machines among the answers.
         completed_only: how many of its numbers subscribe to `completed` alone, Twilio's default.
+        purpose: what it calls for, as the register has it.
+        agents: whether people who answer are put through to agents by a `<Dial>`, which tells of it.
+        insights: whether Voice Insights sends a summary of each call.
+        neighbors: whether its numbers lie in the areas of the people it calls.
     """
 
     name: str
@@ -27,6 +36,10 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     answer_rate: float
     machine_share: float = 0.45
     completed_only: int = 1
+    purpose: str = "telemarketing"
+    agents: bool = False
+    insights: bool = False
+    neighbors: bool = False
 
 
 class Collapse(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +51,7 @@ class Collapse(msgspec.Struct, frozen=True, kw_only=True):
         starts: how long before the end it begins, in milliseconds.
         ends: how long before the end it is over, in milliseconds; None if it lasts.
         odds: what the odds of an answer are multiplied by.
+        also: what may come with it.
     """
 
     campaign: int
@@ -45,6 +59,7 @@ class Collapse(msgspec.Struct, frozen=True, kw_only=True):
     starts: int
     ends: int | None = None
     odds: float = 0.2
+    also: tuple[Companion, ...] = ()
 
 
 class Spike(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +70,7 @@ class Spike(msgspec.Struct, frozen=True, kw_only=True):
     starts: int
     ends: int | None
     factor: float
+    also: tuple[Companion, ...] = ()
 
 
 class Signal(StrEnum):
@@ -114,10 +130,17 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         cancel_share: calls that the dialer cancels while they ring.
         unplaced_share: calls that fail before they leave Twilio.
         short_share: calls answered by a person that end within 10 seconds.
+        abandoned_share: people who answer and reach no agent, of campaigns that have agents.
+        silent_share: answered calls on which Voice Insights hears silence.
+        opt_out_share: people who answer and say stop, by key.
+        stir_statuses: attestations with their shares of the numbers: A, B, or the text null.
         transport: what happens on the way.
         collapses: injected falls of the answer rate.
         spikes: injected jumps of the volume.
         opt_outs: injected opt-outs.
+        faults: whatever else goes wrong with a number's or campaign's calls.
+        attempts: people who are called when they should not be.
+        false_alarms: alerts that chance may raise, by what the rules' settings promise.
     """
 
     name: str
@@ -138,7 +161,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     cancel_share: float = 0.02
     unplaced_share: float = 0.005
     short_share: float = 0.06
+    abandoned_share: float = 0.01
+    silent_share: float = 0.01
+    opt_out_share: float = 0.0
+    stir_statuses: tuple[tuple[str, float], ...] = _SIGNED_A
     transport: Transport = Transport()
     collapses: tuple[Collapse, ...] = ()
     spikes: tuple[Spike, ...] = ()
     opt_outs: tuple[OptOut, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    attempts: tuple[Attempts, ...] = ()
+    false_alarms: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,9 +17,9 @@ class SignedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         method: always POST, Twilio's default.
-        path: the path, as in the line.
+        path: the path, as in the line; of Event Streams with the body's hash in its query.
         headers: what Twilio sends, its signature among them.
-        body: the form, blank parameters included.
+        body: the form, blank parameters included; of Event Streams the JSON of its events.
     """
 
     method: str
@@ -38,6 +39,19 @@ def signer(token: str, public_url: str) -> Callable[[Line], SignedRequest]:
     base = public_url.rstrip("/")
 
     def sign(line: Line) -> SignedRequest:
+        if line.events is not None:
+            body = msgspec.json.encode(line.events)
+            path = f"{line.path}?bodySHA256={sha256(body).hexdigest()}"
+            return SignedRequest(
+                method="POST",
+                path=path,
+                headers={
+                    "Content-Type": "application/json",
+                    "User-Agent": "TwilioProxy/1.1",
+                    SIGNATURE_HEADER: validator.compute_signature(base + path, {}),
+                },
+                body=body,
+            )
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "User-Agent": "TwilioProxy/1.1",

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 from schemas.times import HOUR, from_iso
-from streams.ingest.simulator.bodies import Params, leg_params, machine_verdict, status_callbacks
-from streams.ingest.simulator.calls import Call, place_call
+from streams.ingest.simulator.attempts import Attempt, place_attempts
+from streams.ingest.simulator.bodies import leg_params
+from streams.ingest.simulator.callers import Caller
+from streams.ingest.simulator.calls import place_call
 from streams.ingest.simulator.delivery import Delivery
-from streams.ingest.simulator.draws import Draw, digest, exponential, stream
-from streams.ingest.simulator.fleet import Number, build_fleet, contact
-from streams.ingest.simulator.incidents import Change, changes_by_number
+from streams.ingest.simulator.draws import digest, exponential
+from streams.ingest.simulator.fleet import area_of, build_fleet, contact
+from streams.ingest.simulator.incidents import changes_by_number
 from streams.ingest.simulator.line import Line
 from streams.ingest.simulator.opt_outs import Script, write_scripts
+from streams.ingest.simulator.register import write_register
+from streams.ingest.simulator.requests import Requests
 from streams.ingest.simulator.scenario import Scenario
 from streams.ingest.simulator.traffic import STEP, Clock, Levels, answer_odds, calls_per_hour
 from streams.ingest.simulator.truth import Truth
+from streams.ingest.simulator.twists import twisted
 
 DEFAULT_END = from_iso("2026-11-23T14:00:00Z")
 """Where a simulation ends unless told otherwise: a Monday, one hour into the working day of the fleet."""
@@ -46,15 +50,28 @@ class Simulation:
         self.ends_at = ending_at
         self.stretch_from = ending_at - scenario.stretch
         self.starts_at = (self.stretch_from - scenario.past) // HOUR * HOUR
-        fleet = build_fleet(scenario, seed)
+        self._fleet = fleet = build_fleet(scenario, seed)
         self.numbers = {numbers[0].campaign.name: tuple(n.number for n in numbers) for numbers in fleet if numbers}
         self._clock = Clock(scenario, ending_at)
         self._levels = Levels(scenario, seed)
         changes, self._incidents = changes_by_number(scenario, fleet, seed, ending_at)
-        self._callers = [_Caller(number, seed, changes.get(number.number, ())) for group in fleet for number in group]
+        self._callers = [
+            Caller(number, seed, changes.get(number.number, ()), scenario.contacts_per_number)
+            for group in fleet
+            for number in group
+        ]
+        # Who calls whom from next door: by campaign and area, for campaigns whose numbers lie where the people are.
+        self._neighbors = {
+            (number.campaign.name, area_of(number.number)): number
+            for group in fleet
+            for number in group
+            if number.campaign.neighbors
+        }
         self._scripts = write_scripts(scenario, fleet, seed, ending_at)
+        self._attempts, forbidden = place_attempts(scenario, fleet, seed, ending_at)
+        self._incidents += forbidden
         self._delivery = Delivery(scenario.transport)
-        self._calls = 0
+        self._requests = Requests(scenario, seed, ending_at, self._delivery, self._incidents)
         self._lines = self._run()
 
     def lines(self) -> Iterator[Line]:
@@ -71,65 +88,71 @@ class Simulation:
             starts_at=self.starts_at,
             ends_at=self.ends_at,
             incidents=tuple(sorted(self._incidents, key=lambda incident: (incident.onset, incident.subject))),
-            calls=self._calls,
+            calls=self._requests.calls,
             callbacks=self._delivery.delivered,
             duplicates=self._delivery.duplicates,
             lost=self._delivery.lost,
+            false_alarms=self.scenario.false_alarms,
         )
 
+    def register(self) -> bytes:
+        """The register that the company would keep of its numbers, as TOML."""
+        return write_register(self.scenario, self._fleet, self.seed, self.starts_at, self.ends_at)
+
     def _run(self) -> Iterator[Line]:
-        scripts = list(self._scripts)
+        scripts, attempts = list(self._scripts), list(self._attempts)
         for step in range(self.starts_at, self.ends_at, STEP):
             until = min(step + STEP, self.ends_at)
             for caller in self._callers:
                 self._call(caller, step, until)
             while scripts and scripts[0].begins_at < until:
                 self._play(scripts.pop(0))
+            while attempts and attempts[0].call.placed_at < until:
+                self._attempt(attempts.pop(0))
             yield from self._delivery.received_before(until)
 
-    def _call(self, caller: _Caller, step: int, until: int) -> None:
+    def _call(self, caller: Caller, step: int, until: int) -> None:
         number, draw = caller.number, caller.draw
         rate = calls_per_hour(number, step, self._clock, self._levels, caller.changes)
         if rate == 0.0:
             return
         campaign = number.campaign
         odds = answer_odds(number, step, self._clock, self._levels, caller.changes)
-        labelled = any(change.odds < 1.0 and change.holds(step) for change in caller.changes)
+        labelled = any(change.labelled and change.holds(step) for change in caller.changes)
+        twist = caller.twist(step)
         at = step + exponential(draw, HOUR / rate)
         while at < until:
             call = place_call(draw, self.scenario, int(at), odds, campaign.machine_share, labelled=labelled)
-            turn = next(caller.turns)
-            person = contact(number.first_contact + turn % self.scenario.contacts_per_number)
+            call = twisted(call, twist, caller.faults)
+            turn, place = caller.next_turn()
+            person = contact(number.first_contact + place)
             call_sid = "CA" + digest(self.seed, number.number, turn).hex()
-            self._send(draw, number, call_sid, call, leg_params(self.scenario.account_sid, call_sid, number, person))
+            from_number = number
+            if twist.from_neighbors:
+                from_number = self._neighbors.get((campaign.name, area_of(person[0])), number)
+            called_for = campaign
+            if twist.calls_for is not None and caller.faults() < twist.calls_for_share:
+                called_for = self.scenario.campaigns[twist.calls_for]
+            leg = leg_params(self.scenario.account_sid, call_sid, from_number, person)
+            if self._requests.send(caller, from_number, called_for, call_sid, call, leg, twist):
+                # A dialer takes off its list who is not there, or does not want to be called.
+                caller.dropped.add(place)
             at += exponential(draw, HOUR / rate)
-
-    def _send(self, draw: Draw, number: Number, call_sid: str, call: Call, leg: Params) -> None:
-        self._calls += 1
-        path = f"/twilio/voice/{number.campaign.name}"
-        for happened_at, params in status_callbacks(call, number, leg):
-            self._delivery.send(draw, happened_at, path, params)
-        verdict = machine_verdict(call, self.scenario.account_sid, call_sid)
-        if verdict is not None:
-            self._delivery.send(draw, verdict[0], "/twilio/amd", verdict[1])
 
     def _play(self, script: Script) -> None:
         if script.call is not None:
-            self._send(script.draw, script.number, script.call[0], script.call[1], script.leg)
+            sid, call = script.call
+            self._requests.send_status(script.draw, script.number, script.number.campaign, sid, call, script.leg)
         # What is injected must be there to be found.
         received_at = self._delivery.send(script.draw, script.said_at, script.path, script.params, may_be_lost=False)
         if received_at < self.ends_at:
             self._incidents.append(script.incident(received_at))
 
-
-class _Caller:
-    """A number at work: its stream of draws, its changes and how many people it has called."""
-
-    def __init__(self, number: Number, seed: int, changes: tuple[Change, ...]) -> None:
-        self.number = number
-        self.changes = changes
-        self.draw = stream(seed, "calls", number.number)
-        self.turns = count()
+    def _attempt(self, attempt: Attempt) -> None:
+        number = attempt.number
+        self._requests.send_status(
+            attempt.draw, number, number.campaign, attempt.call_sid, attempt.call, attempt.leg, may_be_lost=False
+        )
 
 
 def simulate(scenario: Scenario, seed: int, ending_at: int = DEFAULT_END) -> Iterator[Line]:

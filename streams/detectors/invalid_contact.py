@@ -1,0 +1,167 @@
+"""The contact's side of the rule `invalid_numbers`: the number called does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from schemas.alert import Evidence, SubjectKind
+from schemas.call import ANSWERS, CallFact, Disposition, FactKind
+from schemas.rule_settings.shares import InvalidNumbers as Settings
+from schemas.times import to_iso
+from streams.detectors.contact_alerts import evidence_of_call, prolonged
+from streams.detectors.detector import Detector, DetectorState
+from streams.detectors.episode import RuleText, fire, resolve, suppression_of
+from streams.detectors.finding import NOTHING, Finding, Lifted
+
+TEXT: Final = RuleText(
+    rule="invalid_numbers",
+    source="Twilio's advice on caller reputation: calls to numbers that do not exist look like those of a robot. SIP "
+    "404, 410, 484 and 604 (RFC 3261) say that there is no such number.",
+    what_to_do={
+        SubjectKind.CONTACT: "Take the number off every list, and look where it came from.",
+    },
+)
+
+_SUBJECTS: Final = frozenset({SubjectKind.CONTACT})
+_FACTS: Final = frozenset({FactKind.ENDED})
+# It rang or was in use: there is such a number. Other ends say nothing of it.
+_EXISTS: Final = ANSWERS | {Disposition.BUSY, Disposition.NO_ANSWER}
+
+
+class InvalidContactState(DetectorState, array_like=True):
+    """What is kept of a contact.
+
+    Attributes:
+        in_a_row: calls that found no such number since one last found it.
+        first: event time of the first of them, in milliseconds since the epoch.
+        last: event time of the last of them.
+        suppressed: whether the run under way asked for a suppression.
+    """
+
+    in_a_row: int = 0
+    first: int = 0
+    last: int = 0
+    suppressed: bool = False
+
+
+class InvalidContact(Detector[Settings, InvalidContactState]):
+    """So many calls in a row to one person found that there is no such number.
+
+    Use it on each contact, beside the rule on a campaign's share of such calls. A call that rang, was answered or met a
+    busy line says that the number exists: it begins the count anew, resolves the alert and lifts the suppression. Calls
+    that failed for other reasons, were canceled or blocked say nothing.
+
+    Args:
+        settings: how many calls, and whether the contact is suppressed.
+        subject: the contact.
+        state: what was kept of it.
+
+    Reference:
+        RFC 3261, sections 21.4.5, 21.4.11 (404, 410), 21.4.22 (484) and 21.6.3 (604).
+
+    >>> from schemas.alert import Subject
+    >>> from schemas.call import Contribution, Direction, Origin
+    >>> def ended(at: int, how: Disposition) -> CallFact:
+    ...     after = Contribution(attempted_at=at, ended_at=at, disposition=how)
+    ...     return CallFact(fact=FactKind.ENDED, revision=1, origin=Origin(0, at, 0), at=at, call_sid="CA1",
+    ...                     account_sid="AC1", number="+12025550100", contact="+13055550123", campaign="spring-sale",
+    ...                     direction=Direction.OUTBOUND_API, counted=True, after=after, sip_code=404)
+    >>> invalid = InvalidContact(Settings(), Subject(SubjectKind.CONTACT, "+13055550123"))
+    >>> invalid.update(ended(1_000, Disposition.INVALID))
+    []
+    >>> alert, suppression = invalid.update(ended(2_000, Disposition.INVALID))
+    >>> alert.message, suppression.until
+    ('+13055550123 does not exist: 2 calls in a row found no such number.', None)
+    >>> [type(found).__name__ for found in invalid.update(ended(3_000, Disposition.NO_ANSWER))]
+    ['Alert', 'Lifted']
+    """
+
+    RULE: ClassVar[str] = TEXT.rule
+    STATE: ClassVar[type[DetectorState]] = InvalidContactState
+    SUBJECTS: ClassVar[frozenset[SubjectKind]] = _SUBJECTS
+    FACTS: ClassVar[frozenset[FactKind]] = _FACTS
+    LEAST: ClassVar[int] = 2
+
+    __slots__ = ()
+
+    def update(self, fact: CallFact) -> Sequence[Finding]:
+        """Take in the end of one call."""
+        if not self.settings.enabled:
+            return NOTHING
+        disposition = fact.after.disposition
+        if disposition is Disposition.INVALID:
+            return self._count(fact)
+        if disposition in _EXISTS and self.state.in_a_row:
+            return self._found(fact)
+        return NOTHING
+
+    def describe(self, at: int) -> dict[str, object]:  # noqa: ARG002 - nothing of it fades with time
+        """The state as the API shows it; `ok` says that no call in a row was invalid."""
+        state = self.state
+        since = state.episode.since
+        word = "off" if not self.settings.enabled else "ok"
+        return {
+            "state": "firing" if since is not None and self.settings.enabled else word,
+            "invalid_in_a_row": state.in_a_row,
+            "since": None if since is None else to_iso(since),
+        }
+
+    def _count(self, fact: CallFact) -> Sequence[Finding]:
+        settings, state, episode = self.settings, self.state, self.state.episode
+        if not state.in_a_row:
+            state.first = fact.at
+        state.in_a_row += 1
+        state.last = max(state.last, fact.at)
+        message = f"{self.subject.value} does not exist: {state.in_a_row} calls in a row found no such number."
+        if episode.is_firing:
+            if not settings.suppress_contacts or state.suppressed:
+                return NOTHING
+            state.suppressed = True
+            evidence = self._evidence(fact)
+            return [prolonged(episode, TEXT, self.subject, at=fact.at, until=None, reason=message, evidence=evidence)]
+        if state.in_a_row < settings.contact_calls:
+            return NOTHING
+        alert = fire(
+            episode,
+            TEXT,
+            settings.severity,
+            self.subject,
+            at=fact.at,
+            since=min(state.first, fact.at),
+            message=message,
+            evidence=self._evidence(fact),
+        )
+        state.suppressed = settings.suppress_contacts
+        return [alert, suppression_of(episode, alert, None)] if settings.suppress_contacts else [alert]
+
+    def _found(self, fact: CallFact) -> Sequence[Finding]:
+        state = self.state
+        if fact.at <= state.last:
+            # Told late: what came after it found no such number.
+            return NOTHING
+        evidence = self._evidence(fact)
+        suppressed = state.suppressed
+        state.in_a_row, state.first, state.last, state.suppressed = 0, 0, 0, False
+        if not state.episode.is_firing:
+            return NOTHING
+        resolved = resolve(
+            state.episode,
+            TEXT,
+            self.settings.severity,
+            self.subject,
+            at=fact.at,
+            message=f"{self.subject.value} exists: a call reached it.",
+            evidence=evidence,
+        )
+        return [resolved, Lifted(self.subject, TEXT.rule)] if suppressed else [resolved]
+
+    def _evidence(self, fact: CallFact) -> Evidence:
+        disposition = fact.after.disposition
+        return {
+            **evidence_of_call(fact),
+            "disposition": None if disposition is None else disposition.value,
+            "sip_code": fact.sip_code,
+            "invalid_in_a_row": self.state.in_a_row,
+            "limit": self.settings.contact_calls,
+        }
