@@ -41,6 +41,10 @@ lint: $(READY) ## Check style, types and the walls between packages
 bench: $(READY) ## Measure speed and size; prints a table and writes bench/results.json
 	$(BIN)/python -m bench
 
+.PHONY: quality
+quality: $(READY) ## Measure how good the detectors are; writes bench/quality.json and renews docs/quality.md
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.quality
+
 .PHONY: drill
 drill: $(READY) ## Break real processes on a real Apache Kafka under load, and print what was lost (FAULT="zombie")
 	$(BIN)/python -m bench.drill $(if $(FAULT),"$(FAULT)")

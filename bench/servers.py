@@ -27,6 +27,7 @@ from sinks.feed.api import create_api
 from sinks.feed.board import Board
 from streams.ingest.gateway import gateway_routes
 from streams.ingest.gateway_metrics import GatewayMetrics
+from streams.ingest.terms import CurrentTerms
 from streams.transports.local.log import LocalLog
 
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -79,7 +80,8 @@ async def _gateway(folder: Path) -> None:
         log = LocalLog.open(settings.log_path)
         stack.callback(log.close)
         create_topics(log, settings.partitions)
-        routes = gateway_routes(settings, Register(), log, insecure=False, metrics=GatewayMetrics(registry))
+        terms = CurrentTerms(settings, Register())
+        routes = gateway_routes(settings, terms, log, insecure=False, metrics=GatewayMetrics(registry))
         board = Board(log)
         api = create_api(
             settings=settings,

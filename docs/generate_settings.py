@@ -109,6 +109,7 @@ _TITLES = {
     "assembly": "From callbacks to calls",
     "history": "History",
     "kafka": "Apache Kafka",
+    "alerts": "Telling people of alerts",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ringwatch.alert_commands import alerts, suppress
 from schemas.settings import ConfigurationError, Settings, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -134,11 +135,12 @@ def demo(data: Path | None, config: Path | None, http: str | None, seed: int) ->
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file; default ringwatch.toml.")
 @click.option("--json", "as_json", is_flag=True, help="One alert transition a line, as JSON.")
-def replay(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
+@click.option("--truth", type=click.Path(path_type=Path), help="What simulate injected; hold the alerts against it.")
+def replay(files: tuple[Path, ...], config: Path | None, as_json: bool, truth: Path | None) -> None:
     """Run assembly, windows and detectors over replay lines, without a log; - is standard input."""
     from ringwatch.replay import run_replay
 
-    _run(run_replay, files, _settings(config), as_json=as_json)
+    _run(run_replay, files, _settings(config), as_json=as_json, truth_file=truth)
 
 
 @cli.command()
@@ -146,6 +148,7 @@ def replay(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same bytes.")
 @click.option("--out", type=click.Path(path_type=Path), help="File for the lines; default standard output.")
 @click.option("--truth", type=click.Path(path_type=Path), help="File for what was injected, as JSON.")
+@click.option("--register", type=click.Path(path_type=Path), help="File for the company's register, as TOML.")
 @click.option("--ending-at", help="Where simulated time ends, ISO 8601; default 2026-11-23T14:00:00Z.")
 @click.option("--list", "only_list", is_flag=True, help="Name the scenarios and stop.")
 @click.option("--describe", is_flag=True, help="With --list: say what each one does.")
@@ -154,6 +157,7 @@ def simulate(
     seed: int,
     out: Path | None,
     truth: Path | None,
+    register: Path | None,
     ending_at: str | None,
     only_list: bool,
     describe: bool,
@@ -164,7 +168,7 @@ def simulate(
     if only_list or describe:
         list_scenarios(describe=describe)
         return
-    _run(run_simulate, scenario, seed, out, truth, ending_at)
+    _run(run_simulate, scenario, seed, out, truth, ending_at, register)
 
 
 @cli.command()
@@ -230,6 +234,53 @@ def topics_check(data: Path | None, config: Path | None) -> None:
     _run(run_topics_check, _settings(config, data=data))
 
 
+@cli.group()
+def numbers() -> None:
+    """List the register's numbers, and fill them from Twilio's account."""
+
+
+@numbers.command("list")
+@_common
+@click.option("--json", "as_json", is_flag=True, help="The numbers as JSON.")
+def numbers_list(data: Path | None, config: Path | None, as_json: bool) -> None:
+    """Print the numbers of the register."""
+    from ringwatch.numbers import run_list
+
+    _run(run_list, _settings(config, data=data), as_json=as_json)
+
+
+@numbers.command("sync")
+@_common
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; default the register itself.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+def numbers_sync(data: Path | None, config: Path | None, out: Path | None, dry_run: bool) -> None:
+    """Write what Twilio's account knows of the numbers into the register."""
+    from ringwatch.numbers import run_sync
+
+    _run(run_sync, _settings(config, data=data), out, dry_run=dry_run)
+
+
+@cli.group()
+def contacts() -> None:
+    """Import lists of people who are not to be called."""
+
+
+@contacts.command("import")
+@_common
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--list", "name", required=True, help="The list's name.")
+@click.option("--date", "day", required=True, help="The day from which it holds, ISO 8601.")
+def contacts_import(data: Path | None, config: Path | None, file: Path, name: str, day: str) -> None:
+    """Opt out everybody on a do-not-call list."""
+    from ringwatch.contacts import run_import
+
+    _run(run_import, _settings(config, data=data), file, name, day)
+
+
+for _command in (alerts, suppress):
+    cli.add_command(_command)
+
+
 def _run(command: Callable[..., int | None], *arguments: object, **options: object) -> None:
     """Run a command; its errors that a user can mend become one line each.
 
@@ -263,9 +314,13 @@ def _can_be_mended(error: Exception) -> bool:
     return isinstance(error, LogError)
 
 
+# They write the addresses of webhooks, which hold secrets, into the log.
+_TELL_ADDRESSES = ("httpx", "httpcore")
+
+
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("faust", "mode", "aiokafka", "uvicorn", "streams.agents", "streams.transports"):
+    for noisy in ("faust", "mode", "aiokafka", "uvicorn", "streams.agents", "streams.transports", *_TELL_ADDRESSES):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It tells of a broker that is away many times a second; those who use it tell of what comes of it.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

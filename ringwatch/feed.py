@@ -12,6 +12,7 @@ from ringwatch.program import Program
 from ringwatch.rolling import Rolling
 from ringwatch.serve import serve
 from ringwatch.server import listening
+from ringwatch.telling import start_telling
 from schemas.settings import Settings
 from sinks.feed.api import create_api
 from sinks.feed.board import Board
@@ -37,13 +38,20 @@ async def running_feed(settings: Settings) -> AsyncIterator[Program]:
         rolling = Rolling(log, settings)
         parts.start("board", board.run)
         parts.start("windows", rolling.run)
+        notifier = start_telling(settings, log, board, registry, parts)
         api = create_api(
             settings=settings,
             board=board,
             rolling=rolling,
             log=log,
             registry=registry,
-            readiness={"alerts": board.readiness, "windows": rolling.readiness, "opt_outs": log.readiness},
+            readiness={
+                "alerts": board.readiness,
+                "windows": rolling.readiness,
+                "opt_outs": log.readiness,
+                "notifications": notifier.readiness,
+            },
+            silences=notifier.silences,
         )
         address = await stack.enter_async_context(listening(api, settings))
         # Streams end with the journal, and the server waits for them.

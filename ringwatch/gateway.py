@@ -15,13 +15,14 @@ from ringwatch.opening import (
 )
 from ringwatch.parts import running_parts
 from ringwatch.program import Program
-from ringwatch.register import read_register
+from ringwatch.register import open_register, watch_register
 from ringwatch.serve import about_callbacks, serve
 from ringwatch.server import listening
 from schemas.settings import Settings
 from sinks.feed.service import create_service
 from streams.ingest.gateway import gateway_routes
 from streams.ingest.gateway_metrics import GatewayMetrics
+from streams.ingest.register_routes import register_routes
 
 
 @asynccontextmanager
@@ -39,17 +40,21 @@ async def running_gateway(settings: Settings, *, insecure: bool = False) -> Asyn
     require_kafka(settings, "gateway")
     if insecure:
         refuse_insecure_outside(settings)
-    register = read_register(settings)
     registry = new_registry()
+    register, terms = open_register(settings, registry)
     async with AsyncExitStack() as stack:
         log = WatchedLog(await stack.enter_async_context(open_log(settings)))
         parts = await stack.enter_async_context(running_parts())
+        parts.start("register", lambda stop: watch_register(register, stop))
         metrics = GatewayMetrics(registry)
         api = create_service(
             settings=settings,
             registry=registry,
             readiness={"gateway": log.readiness},
-            extra_routes=gateway_routes(settings, register, log, insecure=insecure, metrics=metrics),
+            extra_routes=[
+                *gateway_routes(settings, terms, log, insecure=insecure, metrics=metrics),
+                *register_routes(register, limit=settings.limits.register_body_bytes),
+            ],
         )
         yield Program(await stack.enter_async_context(listening(api, settings)), parts)
 

@@ -12,12 +12,14 @@ import click
 import msgspec
 
 from ringwatch.register import read_register
+from ringwatch.verdict import judge
 from schemas.alert import Alert
 from schemas.log import NewRecord
 from schemas.settings import ConfigurationError, Settings
 from schemas.topics import CALLBACKS, CALLS, DEADLETTERS, OPTOUTS
 from streams.agents.replay import Replay
 from streams.ingest.replay_lines import UnreadableLineError, read_line
+from streams.ingest.simulator import Truth, read_truth
 from streams.ingest.terms import Terms
 from streams.ingest.understanding import new_record
 
@@ -25,15 +27,23 @@ from streams.ingest.understanding import new_record
 _SHOWN = 5
 
 
-def run_replay(files: tuple[Path, ...], settings: Settings, *, as_json: bool) -> int:
+def run_replay(files: tuple[Path, ...], settings: Settings, *, as_json: bool, truth_file: Path | None = None) -> int:
     """Replay files in the order given; print transitions on standard output and a summary on standard error.
 
+    Args:
+        files: of replay lines; `-` is standard input.
+        settings: rules and register.
+        as_json: whether transitions are printed as JSON.
+        truth_file: what `simulate` injected; what was found is then held against it, on standard error.
+
     Returns:
-        1 if no line could be read, or a stage could not apply a record; else 0.
+        1 if no line could be read, a stage could not apply a record, or the alerts are not those that the truth asks
+        for; else 0.
 
     Raises:
         ConfigurationError: a file can't be opened.
     """
+    truth = None if truth_file is None else _read_truth(truth_file)
     started = time.perf_counter()
     terms = Terms.of(settings, read_register(settings))
     counts: Counter[str] = Counter()
@@ -43,8 +53,21 @@ def run_replay(files: tuple[Path, ...], settings: Settings, *, as_json: bool) ->
         _print(alert, as_json=as_json)
     seconds = time.perf_counter() - started
     _summarise(counts, replay, alerts, seconds)
+    verdict = None if truth is None else judge(truth, alerts)
+    for told in () if verdict is None else verdict.told():
+        click.echo(told, err=True)
     nothing_read = counts["lines"] > 0 and counts["unreadable"] == counts["lines"]
-    return 1 if nothing_read or _rejected(counts, replay) else 0
+    is_wrong = verdict is not None and not verdict.is_right
+    return 1 if nothing_read or _rejected(counts, replay) or is_wrong else 0
+
+
+def _read_truth(file: Path) -> Truth:
+    try:
+        return read_truth(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"--truth: {file}: {error.strerror}; name a file that simulate wrote") from error
+    except ValueError as error:
+        raise ConfigurationError(f"--truth: {file}: {error}; name a file that simulate --truth wrote") from error
 
 
 def _records(files: Iterable[Path], terms: Terms, counts: Counter[str]) -> Iterator[NewRecord]:

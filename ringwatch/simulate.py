@@ -20,8 +20,15 @@ def list_scenarios(*, describe: bool) -> None:
         click.echo(f"{name:{width}}  {scenario.description}" if describe else name)
 
 
-def run_simulate(scenario: str, seed: int, out: Path | None, truth: Path | None, ending_at: str | None) -> None:
-    """Write a scenario's lines, and what it injected.
+def run_simulate(
+    scenario: str,
+    seed: int,
+    out: Path | None,
+    truth: Path | None,
+    ending_at: str | None,
+    register: Path | None = None,
+) -> None:
+    """Write a scenario's lines, what it injected, and the register that its company would keep.
 
     Raises:
         ConfigurationError: no such scenario, a time that is none, or a file that can't be written.
@@ -42,6 +49,8 @@ def run_simulate(scenario: str, seed: int, out: Path | None, truth: Path | None,
                 _write(simulation, file)
         if truth is not None:
             truth.write_bytes(simulation.truth().encode())
+        if register is not None:
+            register.write_bytes(simulation.register())
     except BrokenPipeError:
         raise
     except OSError as error:

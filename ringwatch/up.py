@@ -11,11 +11,12 @@ from ringwatch.history import open_history
 from ringwatch.opening import new_registry, open_log, place_of_log, refuse_insecure_outside
 from ringwatch.parts import Parts, running_parts
 from ringwatch.program import Program
-from ringwatch.register import read_register
+from ringwatch.register import open_register, watch_register
 from ringwatch.rolling import Rolling
 from ringwatch.running import new_token, note_of
 from ringwatch.serve import about_callbacks, serve
 from ringwatch.server import listening
+from ringwatch.telling import start_telling
 from ringwatch.ticks import tick_silent_partitions
 from schemas.log import Log
 from schemas.settings import Settings
@@ -25,6 +26,7 @@ from sinks.history.routes import sql_routes
 from sinks.history.sink import HistorySink
 from streams.ingest.gateway import gateway_routes
 from streams.ingest.gateway_metrics import GatewayMetrics
+from streams.ingest.register_routes import register_routes
 
 
 class Up(Program):
@@ -66,8 +68,8 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
     """
     if insecure:
         refuse_insecure_outside(settings)
-    register = read_register(settings)
     registry = new_registry()
+    register, terms = open_register(settings, registry)
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings))
         watched = WatchedLog(log)
@@ -81,6 +83,8 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
         rolling = Rolling(log, settings)
         parts.start("board", board.run)
         parts.start("windows", rolling.run)
+        notifier = start_telling(settings, log, board, registry, parts)
+        parts.start("register", lambda stop: watch_register(register, stop))
         if ticks:
             parts.start("ticks", lambda stop: tick_silent_partitions(log, stop, agents.callbacks_held))
 
@@ -97,12 +101,15 @@ async def running(settings: Settings, *, insecure: bool = False, ticks: bool = T
                 "history": history.readiness,
                 "alerts": board.readiness,
                 "windows": rolling.readiness,
+                "notifications": notifier.readiness,
             },
             extra_routes=[
-                *gateway_routes(settings, register, watched, insecure=insecure, metrics=GatewayMetrics(registry)),
+                *gateway_routes(settings, terms, watched, insecure=insecure, metrics=GatewayMetrics(registry)),
+                *register_routes(register, limit=settings.limits.register_body_bytes),
                 *sql_routes(store, rows=settings.history.query_rows, seconds=settings.history.query_seconds),
             ],
             run_token=token,
+            silences=notifier.silences,
         )
         address = await stack.enter_async_context(listening(api, settings))
         # Streams end with the journal, and the server waits for them.

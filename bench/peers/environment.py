@@ -24,21 +24,25 @@ class PeersUnavailableError(Exception):
     """The peers can't be installed on this machine; the text says what to do."""
 
 
-def python() -> Path:
+def python(requirements: Path = _REQUIREMENTS, name: str = "peers") -> Path:
     """Give the Python that has the peers' packages; the first call installs them.
+
+    Args:
+        requirements: the packages, as pip reads them.
+        name: what the folder in the cache is called.
 
     Raises:
         PeersUnavailableError: they are not there and can't be fetched.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = _cache() / f"peers-python{version}-{_digest([_REQUIREMENTS])}"
+    folder = _cache() / f"{name}-python{version}-{_digest([requirements])}"
     found = folder / "bin" / "python"
     ready = folder / ".ready"
     if not ready.exists():
         # What an interrupted run has left is no environment to rely on.
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        _run([str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(_REQUIREMENTS)])
+        _run([str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
         ready.touch()
     return found
 

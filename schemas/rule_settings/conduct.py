@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.alert import Severity
 from schemas.rule_settings.base import Positive, Probability, RuleSettings
@@ -28,7 +28,7 @@ class MissingCallbacks(RuleSettings):
     """Settings of `missing_callbacks`: calls that never end, gaps, or a stream gone quiet."""
 
     usual_share: Probability = Field(
-        0.005, description="Share of calls that never end, or have gaps, to expect before anything is known."
+        0.005, description="Share of calls that never end, or have gaps, that is usual for any account."
     )
     highest_usual_share: Probability = Field(
         0.05, description="Share of such calls that is never taken for usual, however long it lasts."
@@ -37,10 +37,7 @@ class MissingCallbacks(RuleSettings):
     calls_between_false_alarms: Annotated[float, Field(ge=1_000)] = Field(
         100_000.0, description="Calls of one account between two false alarms."
     )
-    learning_calls: int = Field(200, ge=1, description="Ended calls before there is a usual share.")
-    shrinkage_calls: Positive = Field(
-        500.0, description="Weight of the expected share beside what was learned, in calls."
-    )
+    learning_calls: int = Field(500, ge=1, description="Ended calls before there is a usual share.")
     least_calls: int = Field(5, ge=1, description="Calls without end, or with gaps, that there must be in a rise.")
     recovery_calls: int = Field(50, ge=1, description="Fresh calls needed before such an alert can resolve.")
     dwell_minutes: Positive = Field(30.0, description="The least time between firing and resolving, in minutes.")
@@ -49,3 +46,11 @@ class MissingCallbacks(RuleSettings):
     )
     quiet_minutes: Positive = Field(10.0, description="Silence that is never too long, in minutes.")
     learning_hours: int = Field(168, ge=168, description="Hours of traffic before silence can be told from rest.")
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        if self.usual_share > self.highest_usual_share:
+            raise ValueError(
+                f"usual_share is {self.usual_share}; write no more than highest_usual_share ({self.highest_usual_share})"
+            )
+        return self

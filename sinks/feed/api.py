@@ -12,11 +12,14 @@ from schemas.log import Log
 from schemas.settings import Settings
 from sinks.feed.board import Board
 from sinks.feed.documents import document_routes
+from sinks.feed.list_routes import list_routes
 from sinks.feed.metrics import FeedCollector
+from sinks.feed.override_routes import override_routes
 from sinks.feed.parameters import Clock, wall_clock
 from sinks.feed.reading_routes import alert_routes, rolling_routes
 from sinks.feed.rolling import RollingView
 from sinks.feed.service import TWILIO, Check, create_service
+from sinks.feed.silence_routes import Silences, acknowledgement_routes, marks_of, silence_routes
 from sinks.feed.stream import Streams
 from sinks.feed.stream_routes import stream_routes
 from sinks.feed.suppression_routes import opt_out_routes, suppression_routes
@@ -35,6 +38,7 @@ def create_api(
     extra_routes: Sequence[BaseRoute] = (),
     run_token: str | None = None,
     clock: Clock = wall_clock,
+    silences: Silences | None = None,
 ) -> FastAPI:
     """Put the API together.
 
@@ -51,6 +55,7 @@ def create_api(
         extra_routes: routes of others; those under `/twilio` are served without tokens, all others are guarded.
         run_token: a token for this run's own commands, beside the configured one.
         clock: the wall clock.
+        silences: the silences that there are; None if this process does not know them.
     """
     streams = Streams()
     registry.register(FeedCollector(board, streams))
@@ -58,10 +63,14 @@ def create_api(
         settings=settings, registry=registry, readiness=readiness, extra_routes=extra_routes, run_token=run_token
     )
     for router in (
-        alert_routes(board),
+        alert_routes(board, lambda alert: marks_of(alert, silences, clock())),
+        silence_routes(silences, log, clock),
+        acknowledgement_routes(board, silences, log, clock),
         rolling_routes(rolling),
         suppression_routes(board, clock),
+        override_routes(board, log, clock),
         opt_out_routes(log, clock),
+        list_routes(log, limit=settings.limits.register_body_bytes),
         stream_routes(board, log, streams),
     ):
         api.include_router(router)

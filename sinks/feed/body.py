@@ -16,16 +16,18 @@ class BodyLimit:
     Args:
         app: what reads the bodies.
         limit: the largest body, in bytes.
+        own: paths whose bodies are limited by their own routes.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, own: tuple[str, ...] = ()) -> None:
         self._app = app
         self._limit = limit
+        self._own = own
         self._detail = f"the body is over {limit} bytes; send less (the setting limits.body_bytes allows more)"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 413."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")).startswith(self._own):
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")

@@ -61,8 +61,8 @@ class Event(msgspec.Struct):
 class Filter(msgspec.Struct, frozen=True):
     """Which events a client asked for; an empty set asks for all.
 
-    A lifted suppression passes whatever rules were asked for: a client that was told of a suppression must be told of
-    its end, and may have been told of it in place of another rule's.
+    A lifted suppression passes whatever rules were asked for, and so does a person's word that allows: a client that
+    was told of a suppression must be told of its end, and may have been told of it in place of another rule's.
     """
 
     rules: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ class Filter(msgspec.Struct, frozen=True):
         """Whether the client asked for it."""
         if self.kinds and payload.subject.kind not in self.kinds:
             return False
-        return not self.rules or isinstance(payload, Lifted) or payload.rule in self.rules
+        return not self.rules or _frees(payload) or payload.rule in self.rules
 
 
 def read_event(record: Record) -> Event:
@@ -90,8 +90,18 @@ def event_frame(event: Event) -> bytes:
     if not event.frame:
         name = b"alert" if isinstance(event.payload, Alert) else b"suppression"
         told = Suppression.decode(event.instead) if event.instead else event.payload
-        event.frame = b"event: %s\ndata: %s\n" % (name, msgspec.json.encode(told.as_public()))
+        event.frame = b"event: %s\ndata: %s\n" % (name, msgspec.json.encode(_public(told)))
     return event.frame
+
+
+def _public(told: Payload) -> dict[str, object]:
+    if isinstance(told, Suppression) and told.allows:
+        return Lifted(told.subject, told.rule, told.scope).as_public() | {"overridden_by": told.as_override()}
+    return told.as_public()
+
+
+def _frees(payload: Payload) -> bool:
+    return isinstance(payload, Lifted) or (isinstance(payload, Suppression) and payload.allows)
 
 
 def _read_alert(record: Record) -> Alert:

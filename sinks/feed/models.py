@@ -17,6 +17,10 @@ Next = Annotated[str | None, Field(description="What to give as `after` for the 
 EvidenceModel = Annotated[dict[str, JsonValue], Field(description="Counts, baseline, interval, source, what to do.")]
 
 
+Marks = dict[str, object]
+"""`acknowledged_by` and `silenced_by` of an alert."""
+
+
 class Problem(BaseModel):
     """Why a request was not answered."""
 
@@ -42,6 +46,10 @@ class AlertModel(BaseModel):
     since: Moment
     evidence: EvidenceModel
     message: str
+    acknowledged_by: Annotated[str | None, Field(description="Who looks after it; null if nobody said so.")] = None
+    silenced_by: Annotated[
+        list[str] | None, Field(description="Ids of the silences that keep it from being told; null if not known.")
+    ] = None
 
 
 class TransitionModel(BaseModel):
@@ -86,8 +94,21 @@ class SuppressionPage(BaseModel):
     next: Next
 
 
+class OverrideModel(BaseModel):
+    """A person's word that holds."""
+
+    allow: bool
+    author: str | None
+    reason: str
+    at: Moment
+    until: Annotated[Moment | None, Field(description="When it ends by itself; null if never.")]
+
+
 class Verdict(BaseModel):
-    """Whether a number or contact is suppressed now; the fields past `value` are null when it is not."""
+    """Whether a number or contact is suppressed now.
+
+    The fields past `value` tell what the rules say, which counts unless a person's word overrides it; null if nothing.
+    """
 
     suppressed: bool
     kind: SubjectKind
@@ -98,6 +119,7 @@ class Verdict(BaseModel):
     until: Annotated[Moment | None, Field(description="When it ends by itself; null if never.")] = None
     reason: str | None = None
     evidence: dict[str, JsonValue] | None = None
+    overridden_by: Annotated[OverrideModel | None, Field(description="A person's word, which wins.")] = None
 
 
 WindowName = Literal["5m", "1h", "24h", "7d"]
@@ -153,6 +175,15 @@ class OptOutAccepted(BaseModel):
     at: Moment
 
 
+class ListImported(BaseModel):
+    """The people of a do-not-call list are on disk."""
+
+    accepted: Literal[True]
+    list: str
+    date: Annotated[str, Field(description="The day from which the list holds.", examples=["2026-11-23"])]
+    contacts: Annotated[int, Field(description="How many people, each counted once.")]
+
+
 class Health(BaseModel):
     """The service runs."""
 
@@ -166,18 +197,18 @@ class Readiness(BaseModel):
     checks: dict[str, str]
 
 
-def alert_model(alert: Alert) -> AlertModel:
-    """An alert as the API shows it."""
-    return AlertModel.model_validate(alert.as_public())
+def alert_model(alert: Alert, marks: Marks | None = None) -> AlertModel:
+    """An alert as the API shows it, with what people said of it; None if that is not known."""
+    return AlertModel.model_validate(alert.as_public() | (marks or {}))
 
 
-def alert_detail(held: HeldAlert) -> AlertDetail:
+def alert_detail(held: HeldAlert, marks: Marks | None = None) -> AlertDetail:
     """An alert as the API shows it, with its transitions."""
     steps = [
         {"sequence": sequence, "state": step.state, "severity": step.severity, "at": to_iso(step.at)}
         for sequence, step in sorted(held.transitions.items())
     ]
-    return AlertDetail.model_validate(held.current.as_public() | {"transitions": steps})
+    return AlertDetail.model_validate(held.current.as_public() | (marks or {}) | {"transitions": steps})
 
 
 def suppression_model(suppression: Suppression) -> SuppressionModel:

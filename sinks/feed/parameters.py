@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import HTTPException, Query
 
-from schemas.times import from_iso
+from schemas.times import HOUR, from_iso
 from sinks.feed.board import Board
 from sinks.feed.models import Problem
 
@@ -61,6 +61,32 @@ def since_ms(since: str | None) -> int | None:
         return from_iso(since.strip().replace(" ", "+") if "T" in since else since)
     except ValueError:
         raise HTTPException(422, f"since: {since!r} is no time; write it as 2026-11-23T14:00:00Z") from None
+
+
+def moment(name: str, text: str) -> int:
+    """Read the time of a field.
+
+    Raises:
+        HTTPException: 422, no time.
+    """
+    try:
+        return from_iso(text)
+    except ValueError:
+        raise HTTPException(422, f"{name}: {text!r} is no time; write it as 2026-11-23T14:00:00Z") from None
+
+
+def end_of(name: str, text: str | None, hours: float | None, start: int) -> int | None:
+    """Read an end that was given as a time or in hours from a start; None if it was not given.
+
+    Raises:
+        HTTPException: 422, no time, not after the start, or given twice.
+    """
+    if text is not None and hours is not None:
+        raise HTTPException(422, f"{name}: give either {name} or hours, not both")
+    end = start + round(hours * HOUR) if hours is not None else None if text is None else moment(name, text)
+    if end is not None and end <= start:
+        raise HTTPException(422, f"{name}: lies in the past; give a later time")
+    return end
 
 
 def as_number(text: str) -> str:

@@ -14,6 +14,7 @@ from sinks.feed.board import Board
 from sinks.feed.models import (
     AlertDetail,
     AlertPage,
+    Marks,
     RollingModel,
     RollingPage,
     alert_detail,
@@ -33,8 +34,13 @@ from sinks.feed.parameters import (
 from sinks.feed.rolling import RollingView, SubjectView
 
 
-def alert_routes(board: Board) -> APIRouter:
-    """The routes of alerts."""
+def alert_routes(board: Board, marks: Callable[[Alert], Marks | None]) -> APIRouter:
+    """The routes of alerts.
+
+    Args:
+        board: the alerts.
+        marks: what people said of an alert; None if that is not known.
+    """
     router = APIRouter(prefix="/v1/alerts", tags=["alerts"], responses=UNAVAILABLE)
 
     @router.get("", response_model=AlertPage)
@@ -65,7 +71,7 @@ def alert_routes(board: Board) -> APIRouter:
 
         found, position = board.alerts.page(wanted, _read_position(after), limit)
         following = None if position is None else f"{position[0]}-{position[1]}"
-        return AlertPage(items=[alert_model(alert) for alert in found], next=following)
+        return AlertPage(items=[alert_model(alert, marks(alert)) for alert in found], next=following)
 
     @router.get("/{alert_id}", response_model=AlertDetail, responses=NOT_FOUND)
     async def get_alert(alert_id: str) -> AlertDetail:
@@ -76,7 +82,7 @@ def alert_routes(board: Board) -> APIRouter:
             raise HTTPException(
                 404, f"no alert {alert_id!r} here; /v1/alerts lists them, older ones are in the history"
             )
-        return alert_detail(held)
+        return alert_detail(held, marks(held.current))
 
     return router
 

@@ -24,6 +24,9 @@ from sinks.feed.models import Health, Problem, Readiness
 TWILIO = "/twilio"
 """The paths that Twilio calls: signed by Twilio, and none of this API's business."""
 
+LARGE_BODIES = ("/v1/register/", "/v1/optouts/import")
+"""The paths whose routes take more than others, within `limits.register_body_bytes`."""
+
 
 class Ready(msgspec.Struct, frozen=True):
     """All is well, and there is something to say about it."""
@@ -82,7 +85,7 @@ def create_service(
         },
     )
     token = settings.api_token.get_secret_value().strip() if settings.api_token is not None else ""
-    api.add_middleware(BodyLimit, limit=settings.limits.body_bytes)
+    api.add_middleware(BodyLimit, limit=settings.limits.body_bytes, own=LARGE_BODIES)
     api.add_middleware(
         AccessControl,
         tokens=tuple(one for one in (token, run_token) if one),

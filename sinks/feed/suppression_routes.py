@@ -150,9 +150,14 @@ def _verdict(board: Board, kind: SubjectKind, value: str, now: int) -> Verdict:
     written = as_number(value) if telephone else value
     spellings = [written, f"+{written}"] if telephone and lacks_plus(written) else [written]
     for spelling in spellings:
-        found = board.suppressions.get(Subject(kind, spelling), now)
-        if found is not None:
-            return Verdict.model_validate(found.as_public() | {"suppressed": True})
+        standing = board.suppressions.standing(Subject(kind, spelling), now)
+        if standing.verdict is None and standing.override is None:
+            continue
+        shown: dict[str, object] = {"kind": kind, "value": spelling}
+        if standing.verdict is not None:
+            shown = standing.verdict.as_public()
+        override = None if standing.override is None else standing.override.as_override()
+        return Verdict.model_validate(shown | {"suppressed": standing.suppressed, "overridden_by": override})
     if len(spellings) > 1:
         # Answering "not suppressed" here would clear a call because of a spelling.
         raise HTTPException(422, f"value: write {written} as E.164 with its +, e.g. +12025550123")

@@ -10,7 +10,7 @@ from sys import intern
 import msgspec
 
 from schemas.alert import Subject, SubjectKind
-from schemas.suppression import Suppression, is_overtaken
+from schemas.suppression import OVERRIDE, Suppression, is_overtaken, time_of_cause
 from schemas.times import DAY
 from sinks.feed.events import Lifted
 
@@ -34,10 +34,16 @@ class HeldSuppression(msgspec.Struct, frozen=True):
     until: int | None
     data: bytes
     cause: bytes = b""
+    allows: bool = False
 
     def holds(self, now: int) -> bool:
         """Whether it still holds at `now`, in milliseconds since the epoch."""
         return self.until is None or self.until > now
+
+    @property
+    def said_at(self) -> int:
+        """When it was said, as its cause has it; 0 if there is none."""
+        return time_of_cause(self.cause) or 0
 
     def is_of(self, rule: str, scope: str) -> bool:
         """Whether it is the verdict of this rule and scope."""
@@ -53,10 +59,25 @@ class HeldSuppression(msgspec.Struct, frozen=True):
         return Suppression.decode(self.data)
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What is said of one number or contact.
+
+    Attributes:
+        suppressed: whether it is suppressed, all in all.
+        verdict: of the verdicts that ask for it, the one that holds longest; None if there is none.
+        override: a person's word, which wins; None if there is none.
+    """
+
+    suppressed: bool
+    verdict: Suppression | None
+    override: Suppression | None
+
+
 class HeldSuppressions:
     """The current verdicts on each number and contact: one of each rule and scope, of which any suppresses it.
 
     Of several the one that holds longest is shown; whoever knows that one alone is right until it ends or is lifted.
+    While a person's word allows a subject, nothing suppresses it, and whoever knows one verdict a subject is told so.
 
     Args:
         sweep_every: after how many changes those that ended by themselves are let go.
@@ -67,6 +88,7 @@ class HeldSuppressions:
         self._keys: list[str] | None = None
         self._ending: dict[tuple[str, str, str], int] = {}
         self._lifted_by: dict[tuple[str, str, str], bytes] = {}
+        self._words: dict[str, HeldSuppression] = {}
         self._sweep_every = sweep_every
         self.changes = 0
 
@@ -100,7 +122,10 @@ class HeldSuppressions:
         if key not in self._held and self._keys is not None:
             insort(self._keys, key)
         rule, scope, until = intern(suppression.rule), intern(suppression.scope), suppression.until
-        new = HeldSuppression(subject.kind, subject.value, rule, scope, suppression.at, until, data, cause)
+        allows = suppression.allows
+        new = HeldSuppression(subject.kind, subject.value, rule, scope, suppression.at, until, data, cause, allows)
+        if rule == OVERRIDE:
+            self._words[key] = new
         self._lifted_by.pop((key, rule, scope), None)
         self._held[key] = (*(one for one in self._held.get(key, ()) if not one.is_of(rule, scope)), new)
         if until is None:
@@ -118,9 +143,41 @@ class HeldSuppressions:
         self._count_change(timestamp)
 
     def get(self, subject: Subject, now: int) -> Suppression | None:
-        """The verdict that holds longest at `now`, in milliseconds since the epoch; None if there is none."""
+        """The verdict that holds longest at `now`, in milliseconds since the epoch; None if it is not suppressed."""
         held = _strongest(self._held.get(_key(subject), ()), now)
         return None if held is None else held.decode()
+
+    def standing(self, subject: Subject, now: int) -> Standing:
+        """All that is said of a subject at `now`, in milliseconds since the epoch."""
+        verdicts = self._held.get(_key(subject), ())
+        word = self._words.get(_key(subject))
+        override = word if word is not None and word.holds(now) else None
+        asking = [one for one in verdicts if one.holds(now) and not one.allows]
+        strongest = max(asking, key=lambda one: one.strength, default=None)
+        return Standing(
+            suppressed=strongest is not None and (override is None or not override.allows),
+            verdict=None if strongest is None else strongest.decode(),
+            override=None if override is None else override.decode(),
+        )
+
+    def overrides(self, now: int) -> list[Suppression]:
+        """The words of people that hold at `now`, by kind and value."""
+        return [self._words[key].decode() for key in sorted(self._words) if self._words[key].holds(now)]
+
+    def word(self, subject: Subject) -> HeldSuppression | None:
+        """What a person said of a subject, whether or not it still holds; None if nothing, or if it was ended."""
+        return self._words.get(_key(subject))
+
+    def last_word_at(self, subject: Subject) -> int:
+        """When a person's word on a subject was said or ended last, as its cause has it; 0 if never."""
+        key = _key(subject)
+        word = self._words.get(key)
+        cause = self._lifted_by.get((key, OVERRIDE, ""), b"") if word is None else word.cause
+        return time_of_cause(cause) or 0
+
+    def ended_allowances(self, now: int) -> list[HeldSuppression]:
+        """The words that allowed a subject until a time that has come."""
+        return [word for word in self._words.values() if word.allows and not word.holds(now)]
 
     def instead_of(self, change: Suppression | Lifted, now: int) -> bytes:
         """The verdict that somebody who knows one verdict a subject is to be told in place of a change.
@@ -130,14 +187,17 @@ class HeldSuppressions:
             now: milliseconds since the epoch.
 
         Returns:
-            The record's value of the subject's strongest other verdict; empty if there is none, or none that holds
-            longer than the changed one.
+            The record's value of the person's word that allows the subject, or else of its strongest other verdict;
+            empty if there is none, or none that holds longer than the changed one.
         """
         verdicts = self._held.get(_key(change.subject), ())
+        allowing = _allowing(verdicts, now)
+        if allowing is not None:
+            return b"" if allowing.is_of(change.rule, change.scope) else allowing.data
         other = _strongest(verdicts, now, lambda one: not one.is_of(change.rule, change.scope))
         if other is None:
             return b""
-        if isinstance(change, Suppression) and not _ends_before(change.until, other.until):
+        if isinstance(change, Suppression) and not change.allows and not _ends_before(change.until, other.until):
             return b""
         return other.data
 
@@ -186,6 +246,8 @@ class HeldSuppressions:
 
     def _drop(self, key: str, rule: str, scope: str) -> None:
         self._ending.pop((key, rule, scope), None)
+        if rule == OVERRIDE:
+            self._words.pop(key, None)
         verdicts = self._held.get(key)
         if verdicts is None:
             return
@@ -200,15 +262,23 @@ class HeldSuppressions:
     def _count_change(self, timestamp: int) -> None:
         self.changes += 1
         if self.changes % self._sweep_every == 0:
-            for ended in [place for place, until in self._ending.items() if until < timestamp - GRACE]:
-                self._drop(*ended)
+            for key, rule, scope in [place for place, until in self._ending.items() if until < timestamp - GRACE]:
+                # The end of a word that allowed is told by a record of its own, which is still to come.
+                if rule != OVERRIDE or not self._words[key].allows:
+                    self._drop(key, rule, scope)
 
 
 def _strongest(
     verdicts: tuple[HeldSuppression, ...], now: int, wanted: Callable[[HeldSuppression], bool] = lambda _: True
 ) -> HeldSuppression | None:
-    holding = (one for one in verdicts if one.holds(now) and wanted(one))
+    if _allowing(verdicts, now) is not None:
+        return None
+    holding = (one for one in verdicts if one.holds(now) and not one.allows and wanted(one))
     return max(holding, key=lambda one: one.strength, default=None)
+
+
+def _allowing(verdicts: tuple[HeldSuppression, ...], now: int) -> HeldSuppression | None:
+    return next((one for one in verdicts if one.allows and one.holds(now)), None)
 
 
 def _ends_before(one: int | None, other: int | None) -> bool:

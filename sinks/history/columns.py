@@ -13,7 +13,7 @@ from schemas.call import CallFact
 from schemas.dead_letter import DeadLetter
 from schemas.log import Record
 from schemas.opt_out import OptOut
-from schemas.suppression import Suppression
+from schemas.suppression import Suppression, offset_of_cause, read_cause, time_of_cause
 from sinks.history.rows import LAST_TIME, Lifted, StoredCallback
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -165,6 +165,7 @@ def alert_table(rows: Sequence[tuple[Record, Alert]]) -> pa.Table:
 def suppression_table(rows: Sequence[tuple[Record, Suppression | Lifted]]) -> pa.Table:
     """The columns of `suppression_records`; of a lifted one only which it was and when it ended."""
     verdicts = [verdict if isinstance(verdict, Suppression) else None for _, verdict in rows]
+    causes = [read_cause(record.headers) for record, _ in rows]
     return pa.table(
         {
             **_places([record for record, _ in rows]),
@@ -181,6 +182,10 @@ def suppression_table(rows: Sequence[tuple[Record, Suppression | Lifted]]) -> pa
             "evidence": _texts(
                 [msgspec.json.encode(verdict.evidence).decode() if verdict else None for verdict in verdicts]
             ),
+            "allows": _flags([verdict is not None and verdict.allows for verdict in verdicts]),
+            "author": _texts([verdict.author for _, verdict in rows]),
+            "cause_offset": _numbers([offset_of_cause(cause) for cause in causes]),
+            "cause_at": _numbers([time_of_cause(cause) for cause in causes]),
         }
     )
 

@@ -107,7 +107,57 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_CHANGE_COLUMNS = """
+    log_partition, log_offset, recorded_at, subject_kind, subject_value, lifted, rule, scope, alert_id, starts_at,
+    ends_at, reason, evidence, allows, author
+"""
+
+# A record whose cause lies before that of an earlier one of its key, in offset and in time, says nothing: it is of a
+# worker that was taken for dead, or that did its work again. Records of before have no cause and are never passed over.
+_EFFECTIVE = """
+    SELECT * FROM suppression_records
+    WINDOW earlier AS (
+        PARTITION BY subject_kind, subject_value, rule, scope, log_partition ORDER BY log_offset
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+    QUALIFY NOT coalesce(
+        cause_offset < max(cause_offset) OVER earlier AND cause_at <= max(cause_at) OVER earlier, false
+    )
+"""
+
+_OVERRIDES = (
+    "DROP VIEW suppressions",
+    "DROP VIEW suppressions_now",
+    "ALTER TABLE suppression_records ADD COLUMN allows BOOLEAN DEFAULT false",
+    "ALTER TABLE suppression_records ADD COLUMN author VARCHAR",
+    "ALTER TABLE suppression_records ADD COLUMN cause_offset BIGINT",
+    "ALTER TABLE suppression_records ADD COLUMN cause_at BIGINT",
+    f"""
+    CREATE VIEW suppressions AS
+    SELECT {_CHANGE_COLUMNS} FROM ({_EFFECTIVE})
+    QUALIFY coalesce(
+        row(lifted, alert_id, starts_at, ends_at, allows, author) IS DISTINCT FROM
+        lag(row(lifted, alert_id, starts_at, ends_at, allows, author)) OVER (
+            PARTITION BY subject_kind, subject_value, rule, scope, log_partition ORDER BY log_offset
+        ), true
+    )
+    """,  # noqa: S608 - constants of this file
+    # A person's word that allows a subject is none of what suppresses it, and takes all of that away while it holds.
+    f"""
+    CREATE VIEW suppressions_now AS
+    WITH latest AS (
+        SELECT {_CHANGE_COLUMNS} FROM ({_EFFECTIVE})
+        QUALIFY row_number() OVER (
+            PARTITION BY subject_kind, subject_value, rule, scope ORDER BY log_offset DESC
+        ) = 1
+    ),
+    held AS (SELECT * FROM latest WHERE NOT lifted AND (ends_at IS NULL OR ends_at > now()))
+    SELECT * FROM held
+    ANTI JOIN (FROM held WHERE allows) AS allowed USING (subject_kind, subject_value)
+    """,  # noqa: S608 - constants of this file
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _OVERRIDES)
 """Statements by step; step n leads from version n to n + 1. A step that was released is never edited."""
 
 CURRENT = len(MIGRATIONS)

@@ -12,7 +12,7 @@ from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
 from schemas.log import Record
 from schemas.opt_out import OptOut
-from schemas.suppression import Suppression, read_suppression_key
+from schemas.suppression import Suppression, read_author, read_suppression_key
 from schemas.topics import ALERTS, CALLBACKS, CALLS, DEADLETTERS, OPTOUTS, SUPPRESSIONS
 from schemas.wire import UnreadableRecordError
 
@@ -27,11 +27,12 @@ class StoredCallback(Callback, frozen=True, kw_only=True):
 
 
 class Lifted(msgspec.Struct, frozen=True):
-    """The end of one suppression of a subject: a record without a value."""
+    """The end of one suppression of a subject: a record without a value; `author` is who ended it, if a person did."""
 
     subject: Subject
     rule: str
     scope: str
+    author: str | None = None
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ def _read(rows: Rows, record: Record) -> None:
     elif topic == ALERTS.name:
         rows.alerts.append((record, Alert.decode(value)))
     elif topic == SUPPRESSIONS.name:
-        verdict = _read_lifted(record.key) if record.value is None else Suppression.decode(value)
+        verdict = _read_lifted(record) if record.value is None else Suppression.decode(value)
         rows.suppressions.append((record, verdict))
     elif topic == OPTOUTS.name:
         rows.opt_outs.append((record, OptOut.decode(value)))
@@ -101,9 +102,9 @@ def _read(rows: Rows, record: Record) -> None:
         raise UnreadableRecordError(f"the history has no table for the topic {topic!r}")
 
 
-def _read_lifted(key: bytes | None) -> Lifted:
+def _read_lifted(record: Record) -> Lifted:
     """Read the key of a tombstone, the only thing that says which suppression it lifts."""
     try:
-        return Lifted(*read_suppression_key(key or b""))
+        return Lifted(*read_suppression_key(record.key or b""), read_author(record.headers))
     except ValueError as error:
         raise UnreadableRecordError(f"no tombstone of a suppression: {error}") from error

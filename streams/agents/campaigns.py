@@ -305,13 +305,15 @@ class CampaignsStage:
         touched[fact.number] = None
         answered = disposition in ANSWERS
         findings = step(campaign.answers, number.answers, ended_at, answered)
-        collapse = campaign.answers.state
+        whole = campaign.answers.state
+        told = whole.collapse is not None or number.answers.is_told(whole.collapses)
         found = number.streak.take(
             ended_at,
             answered,
-            number.answers.expected,
+            # While the fall is told of, another streak in it is no news.
+            None if told else number.answers.expected,
             campaign=campaign.campaign,
-            inhibited=collapse.collapse is not None or number.answers.is_told(collapse.collapses),
+            inhibited=told,
             cap=campaign.cap,
         )
         return [*findings, *found] if found else findings

@@ -10,9 +10,13 @@ from schemas.call import CallFact, FactKind
 from schemas.rule_settings.shares import ShareSettings
 from schemas.rules import Rules
 from streams.detectors.blocked_calls import BlockedCalls
+from streams.detectors.caller_id_rotation import CallerIdRotation
+from streams.detectors.calling_hours import CallingHours
 from streams.detectors.detector import Detector
+from streams.detectors.invalid_contact import InvalidContact
 from streams.detectors.invalid_numbers import InvalidNumbers
 from streams.detectors.opt_out_surge import OptOutSurge
+from streams.detectors.repeat_calls import RepeatCalls
 from streams.detectors.share_rule import ShareRule
 from streams.detectors.short_calls import ShortCalls
 from streams.detectors.short_ring import ShortRing
@@ -24,6 +28,14 @@ OF_NUMBERS: Final[tuple[type[Detector[Any, Any]], ...]] = ()
 
 OF_CAMPAIGNS: Final[tuple[type[Detector[Any, Any]], ...]] = ()
 """Shown all facts of a campaign."""
+
+OF_CONTACTS: Final[tuple[type[Detector[Any, Any]], ...]] = (
+    CallingHours,
+    RepeatCalls,
+    CallerIdRotation,
+    InvalidContact,
+)
+"""Shown the facts of a contact, over all campaigns that called."""
 
 SHARES: Final[tuple[type[ShareRule], ...]] = (
     BlockedCalls,

@@ -16,8 +16,8 @@ from streams.detectors.run_length import threshold
 RECOVERED: Final = log(20)
 """Score at which a run is over: the calls since speak 20 to 1 for the usual share against half the rise."""
 
-LOWEST_SHARE: Final = 0.001
-"""A usual share is kept above this; below, it would take more calls than an account places to know it."""
+PRIOR_CALLS: Final = 50.0
+"""Calls that the setting's usual share is worth beside what was learned: soon outweighed."""
 
 MEMORY_CALLS: Final = 20_000
 """Learned counts are halved past this: a share of 0.5 % is known to within a fifth, and the years are followed."""
@@ -45,8 +45,8 @@ class CallbackLosses(msgspec.Struct, array_like=True):
         fresh_losses: those of them with a loss.
 
     >>> losses, settings = CallbackLosses(), Settings()
-    >>> [call for call in range(400) if losses.update(call, call > 300 and call % 4 == 0, settings)]
-    [320]
+    >>> [call for call in range(700) if losses.update(call, call > 600 and call % 4 == 0, settings)]
+    [620]
     """
 
     episode: Episode = msgspec.field(default_factory=Episode)
@@ -88,9 +88,8 @@ class CallbackLosses(msgspec.Struct, array_like=True):
 
     def usual_share(self, settings: Settings) -> float:
         """The share of calls with a loss that is to be expected, from 0 to 1."""
-        weight = settings.shrinkage_calls
-        share = (self.losses + weight * settings.usual_share) / (self.calls + weight)
-        return min(max(share, LOWEST_SHARE), settings.highest_usual_share)
+        share = (self.losses + PRIOR_CALLS * settings.usual_share) / (self.calls + PRIOR_CALLS)
+        return min(max(share, settings.usual_share), settings.highest_usual_share)
 
     def since(self, at: int) -> int:
         """When the rise began, in milliseconds since the epoch; `at` if that is not known."""

@@ -86,12 +86,13 @@ class NeighborSpoofing(Detector[Settings, _State]):
         """Take in one placed call."""
         if not self.settings.enabled:
             return NOTHING
-        contact, own = ten_digits(fact.contact), ten_digits(fact.number)
-        if contact is None or own is None:
-            return NOTHING
         state = self.state
         block = state.block
-        if contact in block:
+        contact = ten_digits(fact.contact)
+        if contact is None or contact in block:
+            return NOTHING
+        own = ten_digits(fact.number)
+        if own is None:
             return NOTHING
         at = fact.after.attempted_at
         state.began_at = min(state.began_at, at) if block else at

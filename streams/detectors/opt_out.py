@@ -7,7 +7,7 @@ from typing import Self
 import msgspec
 
 from schemas.alert import Alert, AlertState, Evidence, Subject, SubjectKind, alert_id
-from schemas.opt_out import Channel, OptOut
+from schemas.opt_out import Channel, OptOut, OptOutSource
 from schemas.rules import OptOutRule
 from schemas.suppression import Suppression
 from schemas.times import to_iso
@@ -22,6 +22,12 @@ SOURCE = "47 CFR 64.1200(a)(10) and (d): a request not to be called is honoured 
 WHAT_TO_DO = "Do not call or text the person; take them off every campaign's list."
 
 
+LISTED = "do_not_call_list"
+"""The scope of the suppression of a person who is on a list: it stands beside that of an opt-out of their own."""
+
+LISTED_WHAT_TO_DO = "Do not call the person for any campaign that the list is about."
+
+
 class _State(msgspec.Struct, array_like=True):
     channels: list[str] = msgspec.field(default_factory=list)
     run: int = 0
@@ -30,7 +36,11 @@ class _State(msgspec.Struct, array_like=True):
     opt_outs: int = 0
     opt_ins: int = 0
     sids: list[str] = msgspec.field(default_factory=list)
+    lists: dict[str, int] = msgspec.field(default_factory=dict)
 
+
+LISTS_KEPT = 32
+"""Do-not-call lists remembered of a person; a company keeps a handful."""
 
 SIDS_KEPT = 32
 """Messages and calls remembered: Event Streams repeat for four hours, and nobody writes more in them."""
@@ -45,6 +55,9 @@ class ContactOptOut:
     in to messages takes off the messaging channel only, wherever it was said; when no channel is left, the alert is
     resolved and the suppression lifted. A message that is told again (by Event Streams, or by another endpoint) does
     nothing.
+
+    A person on a do-not-call list is suppressed without an alert, as a list of a million would be a million alerts.
+    That never ends by itself, and an opt-out of the person's own fires all the same.
 
     Args:
         settings: the rule's settings.
@@ -61,12 +74,21 @@ class ContactOptOut:
 
     def update(self, opt_out: OptOut) -> list[Finding]:
         """Take in one signal, in the order of the log."""
-        if not self.settings.enabled or self._is_repeated(opt_out):
+        if not self.settings.enabled:
+            return NOTHING
+        if opt_out.source is OptOutSource.DO_NOT_CALL_LIST:
+            return self._listed(opt_out) if opt_out.opted_out else self._unlisted(opt_out)
+        if self._is_repeated(opt_out):
             return NOTHING
         return self._opt_out(opt_out) if opt_out.opted_out else self._opt_in(opt_out)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing is known of the person."""
+        return self.state == _State()
+
     def describe(self) -> dict[str, object]:
-        """The state as the API shows it: `firing` while opted out."""
+        """The state as the API shows it: `firing` while opted out; `lists` says since when the person is on which."""
         state = self.state
         word = "off" if not self.settings.enabled else "firing" if state.channels else "ok"
         return {
@@ -76,6 +98,7 @@ class ContactOptOut:
             "opt_outs": state.opt_outs,
             "opt_ins": state.opt_ins,
             "alert_id": alert_id(RULE, self.subject, state.run) if state.channels else None,
+            "lists": {name: to_iso(at) for name, at in state.lists.items()},
         }
 
     def to_bytes(self) -> bytes:
@@ -102,6 +125,41 @@ class ContactOptOut:
             return True
         self.state.sids = [*self.state.sids[1 - SIDS_KEPT :], sid]
         return False
+
+    def _listed(self, opt_out: OptOut) -> list[Finding]:
+        lists = self.state.lists
+        # A list that is imported again says nothing new.
+        if opt_out.said in lists or len(lists) == LISTS_KEPT:
+            return NOTHING
+        self.state.lists = dict(sorted([*lists.items(), (opt_out.said, opt_out.at)]))
+        if lists:
+            return NOTHING
+        listed_at = to_iso(opt_out.at)
+        evidence: Evidence = {
+            "signal": opt_out.source.value,
+            "list": opt_out.said,
+            "listed_at": listed_at,
+            "endpoint": opt_out.endpoint,
+            "source": SOURCE,
+            "what_to_do": LISTED_WHAT_TO_DO,
+        }
+        return [
+            Suppression(
+                subject=self.subject,
+                rule=RULE,
+                alert_id="",
+                at=opt_out.at,
+                until=None,
+                reason=f"{self.contact} is on the do-not-call list {opt_out.said} of {listed_at[:10]}.",
+                evidence=evidence,
+                scope=LISTED,
+            )
+        ]
+
+    def _unlisted(self, opt_out: OptOut) -> list[Finding]:
+        before = self.state.lists
+        self.state.lists = {name: at for name, at in before.items() if name != opt_out.said}
+        return [Lifted(self.subject, RULE, LISTED)] if before and not self.state.lists else NOTHING
 
     def _opt_out(self, opt_out: OptOut) -> list[Finding]:
         state = self.state

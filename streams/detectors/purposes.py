@@ -90,7 +90,7 @@ def _count(purpose: Purpose, campaign: str, at: int, enough: int) -> None:
     if len(times) > enough:
         del times[:-enough]
     if purpose.established is None and purpose.calls >= enough:
-        purpose.established = at
+        purpose.established = times[-1]
     campaigns = purpose.campaigns
     if campaign in campaigns or len(campaigns) < CAMPAIGNS_KEPT:
         campaigns[campaign] = campaigns.get(campaign, 0) + 1

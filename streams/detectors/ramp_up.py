@@ -86,16 +86,18 @@ class RampUp(Detector[Settings, _State]):
         """Take in one placed call."""
         if not self.settings.enabled:
             return NOTHING
-        state = self.state
-        at = fact.after.attempted_at
+        state, at = self.state, fact.after.attempted_at
         day = self._day(at)
         since = self._registered_since(fact)
-        self._date(day, since)
+        if state.seen is None or day < state.seen:
+            state.seen = day
+        # Rounded up: a date is a midnight, some hours before its own day's count begins.
+        state.first = None if since is None else self._day(since + DAY - 1)
+        findings = NOTHING if state.episode.since is None else self._close(fact, day)
         limit = self._limit(day)
         # A call before the date belongs to an earlier use, of which the date says nothing.
         if limit is None or (since is not None and at < since):
-            return self._close(fact, day) if state.episode.is_firing else NOTHING
-        findings = self._close(fact, day) if state.episode.is_firing else NOTHING
+            return findings
         calls = self._count(day)
         if calls is None or calls <= limit:
             return findings
@@ -139,14 +141,6 @@ class RampUp(Detector[Settings, _State]):
             return None
         return registration.since if self.subject.kind is SubjectKind.NUMBER else registration.campaign_since
 
-    def _date(self, day: int, since: int | None) -> None:
-        """Note what there is to go by: the first day seen, and the register's first whole day."""
-        state = self.state
-        if state.seen is None or day < state.seen:
-            state.seen = day
-        # Rounded up: a date is a midnight, some hours before its own day's count begins.
-        state.first = None if since is None else self._day(since + DAY - 1)
-
     def _first(self) -> int | None:
         """The subject's first day; None if there is nothing to go by."""
         state = self.state
@@ -162,10 +156,10 @@ class RampUp(Detector[Settings, _State]):
         if first is None:
             return None
         left = day - first
-        for stage in self._stages():
-            if left < stage.days:
-                return stage.calls_per_day
-            left -= stage.days
+        for days, calls_per_day in self._stages():
+            if left < days:
+                return calls_per_day
+            left -= days
         return None
 
     def _count(self, day: int) -> int | None:

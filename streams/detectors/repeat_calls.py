@@ -86,8 +86,8 @@ class RepeatCalls(Detector[Settings, RepeatCallsState]):
     Use it on each contact. Calls are counted by the purpose of their campaigns; calls whose purpose nobody knows are
     counted together. The limits are those of the purpose, else the general ones, and for solicitation those of the
     states that the person may be in. The windows end at the latest call. The contact is suppressed until so many calls
-    have left their windows that one more is within the limits. The alert resolves at a call by which no purpose's limits
-    are passed any more.
+    have left their windows that one more is within the limits. The alert resolves at a call by which the limits of no
+    purpose are passed any more.
 
     Args:
         settings: limits, by purpose; for which purposes the states' limits hold, and their file.

@@ -26,7 +26,8 @@ from streams.detectors.suppression_cap import Cap
 from streams.detectors.wilson import wilson_interval
 
 RECOVERED = log(20)
-"""Score at which a run is over: the trials since speak 20 to 1 for the usual share against half the rise that was found,
+"""Score at which a run is over: the trials since speak 20 to 1 for the usual share against half the rise that was
+found,
 or the rise that is looked for where that is more: a share of 3 % needs hundreds of calls to be told from 5 %."""
 
 PRIOR_TRIALS = 50.0

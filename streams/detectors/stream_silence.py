@@ -47,6 +47,7 @@ class StreamSilence(msgspec.Struct, array_like=True):
         learned: hours learned.
         last_at: when the last call gave a sign, in milliseconds since the epoch.
         told: by partition of `callbacks`, up to when it is known what came there.
+        look_at: the end of a silence before which another look is of no use.
 
     >>> silence = StreamSilence()
     >>> for minute in range(8 * 24 * 60):
@@ -54,7 +55,7 @@ class StreamSilence(msgspec.Struct, array_like=True):
     ...         silence.see(minute * MINUTE, 0, is_told=False)
     >>> day = 8 * 24 * HOUR
     >>> [round(silence.evidence(day + hour * HOUR), 1) for hour in (8, 10, 11, 12)]
-    [-0.0, -0.0, -38.6, -77.3]
+    [0.0, 0.0, -38.6, -77.3]
     """
 
     busy: list[int] = msgspec.field(default_factory=_ring)
@@ -64,6 +65,7 @@ class StreamSilence(msgspec.Struct, array_like=True):
     learned: int = 0
     last_at: int = 0
     told: dict[int, int] = msgspec.field(default_factory=dict)
+    look_at: int = 0
 
     def see(self, at: int, partition: int, *, is_told: bool) -> None:
         """Take in a sign of a call.
@@ -82,7 +84,8 @@ class StreamSilence(msgspec.Struct, array_like=True):
             self.excused = True
         if hour == self.hour:
             self.stretches |= 1 << (at % HOUR // STRETCH)
-        self.last_at = max(self.last_at, at)
+        if at > self.last_at:
+            self.last_at, self.look_at = at, 0
         if at > self.told.get(partition, -1):
             self.told[partition] = at
 
@@ -90,11 +93,27 @@ class StreamSilence(msgspec.Struct, array_like=True):
         """Up to when it is known, by all partitions that the account's calls come by, that there was no later call."""
         return min(self.told.values(), default=0)
 
+    def out_of_chance(self, until: int, limit: float) -> float | None:
+        """The evidence against a silence up to a time, if it is below a limit; None if chance may do that.
+
+        Args:
+            until: the end of the silence, in milliseconds since the epoch.
+            limit: the log of the chance that is allowed.
+        """
+        if until < self.look_at:
+            return None
+        evidence = self.evidence(until)
+        if evidence is not None and evidence < limit:
+            return evidence
+        # No hour adds more than the busiest: until then the limit can't be passed, so that ticks stay cheap.
+        self.look_at = until + int(HOUR * (limit - (evidence or 0.0)) / _EVIDENCE[-1])
+        return None
+
     def evidence(self, until: int) -> float | None:
         """The log of the chance that an ordinary stream is silent from the last call until a time.
 
-        Of the last four weeks that one counts which makes silence likeliest, and of each hour in it and the hours before
-        and after likewise.
+        Of the last four weeks that one counts which makes silence likeliest, and of each hour in it and the hour before
+        and after it likewise.
 
         Args:
             until: the end of the silence, in milliseconds since the epoch.

@@ -21,12 +21,13 @@ from streams.jurisdictions.place import NATIONWIDE, Place, place_of
 SHIPPED: Final = Path(__file__).resolve().parent / "state_rules.toml"
 """The rules that come with ringwatch."""
 
-# All offsets of time zones and all hours of rules are multiples of a quarter of an hour: a verdict holds for one.
+# All offsets of time zones and all hours of rules are multiples of a quarter of an hour: what is allowed
+# holds for one.
 _QUARTER: Final = 15 * MINUTE
 # Longer than any run of closed days: a Sunday between holidays.
 _LOOK_AHEAD: Final = 14 * DAY
 # Some 20 MB at most: 1,000 area codes and as many of a person's own places, for a day and a half of quarters each.
-_VERDICTS_KEPT: Final = 100_000
+_QUARTERS_KEPT: Final = 100_000
 
 _SATURDAY, _SUNDAY = 5, 6
 
@@ -80,7 +81,7 @@ class CallingLaw:
         for rule in rules.rules:
             for state in rule.states:
                 self._by_state.setdefault(state, []).append(rule)
-        self._verdicts: dict[tuple[Place, bool, int], Verdict] = {}
+        self._allowed: dict[tuple[Place, bool, int], Verdict | None] = {}
 
     def allowed_at(self, details: ContactDetails | None, number: str, at: int, *, by_states: bool = True) -> Verdict:
         """Whether a person may be called: allowed by every rule that may hold, in every zone they may be in.
@@ -98,7 +99,9 @@ class CallingLaw:
         >>> [found.why for found in law.allowed_at(None, "+13055550123", from_iso("2026-11-24T01:00:00Z")).forbidden]
         ['20:00 is not within 08:00-20:00']
         """
-        return self._verdict(place_of(details, number), by_states, at // _QUARTER)
+        place = place_of(details, number)
+        allowed = self._allowance(place, by_states, at // _QUARTER)
+        return Verdict(False, place, tuple(self._forbidden(place, by_states, at))) if allowed is None else allowed
 
     def next_allowed(
         self, details: ContactDetails | None, number: str, at: int, *, by_states: bool = True
@@ -116,7 +119,7 @@ class CallingLaw:
         if not place.zones and self._unknown_zone is UnknownZone.FORBID:
             return None
         for quarter in range(first, first + _LOOK_AHEAD // _QUARTER):
-            if self._verdict(place, by_states, quarter).allowed:
+            if self._allowance(place, by_states, quarter) is not None:
                 return max(at, quarter * _QUARTER)
         return None
 
@@ -144,14 +147,15 @@ class CallingLaw:
             return place.zones
         return NATIONWIDE
 
-    def _verdict(self, place: Place, by_states: bool, quarter: int) -> Verdict:
+    def _allowance(self, place: Place, by_states: bool, quarter: int) -> Verdict | None:
+        """The verdict of a quarter of an hour in which a call is allowed; None of any other."""
         key = (place, by_states, quarter)
-        found = self._verdicts.get(key)
-        if found is None:
-            if len(self._verdicts) >= _VERDICTS_KEPT:
-                self._verdicts.clear()
-            forbidden = tuple(self._forbidden(place, by_states, quarter * _QUARTER))
-            found = self._verdicts[key] = Verdict(not forbidden, place, forbidden)
+        if key in self._allowed:
+            return self._allowed[key]
+        if len(self._allowed) >= _QUARTERS_KEPT:
+            self._allowed.clear()
+        is_forbidden = any(self._forbidden(place, by_states, quarter * _QUARTER))
+        found = self._allowed[key] = None if is_forbidden else Verdict(True, place)
         return found
 
     def _forbidden(self, place: Place, by_states: bool, at: int) -> Iterator[Forbidden]:

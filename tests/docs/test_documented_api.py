@@ -21,6 +21,9 @@ from sinks.history.routes import sql_routes
 from sinks.history.store import History
 from streams.ingest.gateway import gateway_routes
 from streams.ingest.gateway_metrics import GatewayMetrics
+from streams.ingest.register_files import RegisterFiles
+from streams.ingest.register_routes import register_routes
+from streams.ingest.terms import CurrentTerms
 from streams.transports.local.log import LocalLog
 
 
@@ -32,7 +35,10 @@ def served(folder: Path) -> set[tuple[str, str]]:
     history = History.open(folder / "history.duckdb")
     try:
         extra = [
-            *gateway_routes(settings, Register(), log, insecure=True, metrics=GatewayMetrics(registry)),
+            *gateway_routes(
+                settings, CurrentTerms(settings, Register()), log, insecure=True, metrics=GatewayMetrics(registry)
+            ),
+            *register_routes(RegisterFiles(settings), limit=settings.limits.register_body_bytes),
             *sql_routes(history),
         ]
         api = create_api(

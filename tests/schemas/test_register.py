@@ -72,7 +72,8 @@ def test_an_empty_register_knows_nobody(tmp_path: Path) -> None:
         (HEADER + "+14155550123,a,b,,c,d,e,f\n", ":2: 8 fields", "quote a field"),
         (HEADER + '+14155550123,"a\n', ":2:", "close the quotes"),
         ("number,colour\n", ":1: colour:", "the columns are number, campaign"),
-        ("campaign\n", ":1: number:", "no such column in the header"),
+        ("purpose\n", ":1: number:", "no such column in the header"),
+        ("purpose,contact\n", ":1: purpose:", "the columns are contact, time_zone"),
         ("number,number\n", ":1: number:", "twice"),
     ],
 )
@@ -88,10 +89,14 @@ def test_a_bad_csv_line_is_refused_with_its_place(tmp_path: Path, text: str, pla
 @pytest.mark.parametrize(
     ("text", "place", "says"),
     [
-        ("\n\n[[numbers]]\nnumber = 4\n", ":3: number:", "valid string"),
+        ("\n\n[[numbers]]\nnumber = 4\n", ":3: number:", "write text in quotes"),
         ('[[numbers]]\nnumber = "+14155550123"\nsince = 2026-11-01T00:00:00\n', ":1: since:", "ISO date"),
         ('[[numbers]]\nnumber = "+14155550123"\nage = 3\n', ":1: age:", "no such column"),
-        ('[[rows]]\nnumber = "+14155550123"\n', ": rows:", "write [[numbers]] tables"),
+        (
+            '[[rows]]\nnumber = "+14155550123"\n',
+            ": rows:",
+            "write [[numbers]] and [[campaigns]] and [[contacts]] tables",
+        ),
         ("numbers = 3\n", ": numbers:", "write [[numbers]] tables"),
         ("[[numbers\n", ":", "line 1"),
     ],

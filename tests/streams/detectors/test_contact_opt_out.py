@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,3 +85,67 @@ def test_bytes_keep_everything(signals: list[tuple[bool, Channel]], cut: int) ->
             signal(at, channel, opted_out=opted_out)
         )
     assert kept.to_bytes() == stored.to_bytes()
+
+
+def listed(name: str, at: int = 5, *, opted_out: bool = True) -> OptOut:
+    """The person on a do-not-call list."""
+    return OptOut(
+        contact=PERSON,
+        opted_out=opted_out,
+        source=OptOutSource.DO_NOT_CALL_LIST,
+        channel=Channel.VOICE,
+        at=at,
+        sid=f"{name}:{PERSON}",
+        said=name,
+    )
+
+
+def test_a_list_suppresses_without_an_alert() -> None:
+    """Somebody on a list is suppressed for good by one verdict that names list and date, however often it comes."""
+    contact = ContactOptOut(OptOutRule(), PERSON)
+    [suppression] = contact.update(listed("national", at=86_400_000))
+    assert isinstance(suppression, Suppression)
+    assert (suppression.until, suppression.alert_id, suppression.scope) == (None, "", "do_not_call_list")
+    assert (suppression.evidence["list"], suppression.evidence["listed_at"]) == ("national", "1970-01-02T00:00:00.000Z")
+    assert contact.update(listed("national", at=86_400_000)) == []
+    assert contact.update(listed("our own", at=9)) == []
+    assert contact.describe()["lists"] == {
+        "national": "1970-01-02T00:00:00.000Z",
+        "our own": "1970-01-01T00:00:00.009Z",
+    }
+    assert contact.describe()["state"] == "ok"
+
+
+def test_a_stop_of_somebody_on_a_list_still_fires() -> None:
+    """The person's own opt-out has its alert and its suppression, and taking it back leaves the list's in place."""
+    contact = ContactOptOut(OptOutRule(), PERSON)
+    contact.update(listed("national"))
+    alert, suppression = contact.update(signal(7))
+    assert isinstance(alert, Alert)
+    assert isinstance(suppression, Suppression)
+    assert suppression.scope == ""
+    resolved, lifted = contact.update(signal(8, opted_out=False))
+    assert isinstance(resolved, Alert)
+    assert lifted == Lifted(Subject(SubjectKind.CONTACT, PERSON), "opt_out")
+    assert contact.describe()["lists"] != {}
+
+
+def test_only_leaving_every_list_lifts_its_suppression() -> None:
+    """A list that takes the person off lifts the verdict once no other list has them."""
+    contact = ContactOptOut(OptOutRule(), PERSON)
+    contact.update(listed("national"))
+    contact.update(listed("our own"))
+    assert contact.update(listed("national", opted_out=False)) == []
+    assert contact.update(listed("our own", opted_out=False)) == [
+        Lifted(Subject(SubjectKind.CONTACT, PERSON), "opt_out", "do_not_call_list")
+    ]
+    assert contact.update(listed("our own", opted_out=False)) == []
+    assert not contact.is_untouched or contact.describe()["lists"] == {}
+
+
+def test_bytes_of_a_state_without_lists_are_read() -> None:
+    """What was kept before there were lists is taken as it is, with none."""
+    before = bytes((1,)) + msgspec.msgpack.encode([["voice"], 1, 1, 5, 1, 0, ["CA1:1"]])
+    contact = ContactOptOut.from_bytes(before, OptOutRule(), PERSON)
+    assert contact.describe()["state"] == "firing"
+    assert contact.describe()["lists"] == {}

