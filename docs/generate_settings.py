@@ -74,25 +74,13 @@ This page is written by `docs/generate_settings.py`; a test holds it to the code
 _TAIL = """\
 ## The register of numbers
 
-`register_file` names a CSV file with a header, or a TOML file with `[[numbers]]` tables. It gives a number its campaign
-where the callback URL names none. Only `number` must be there; a wrong line is refused at start with its line number.
+`register_file`, `campaigns_file` and `contacts_file` name the files of the [register](register.md): what the company
+knows of its numbers, campaigns and contacts. They are read again when they change.
 
 ```
 number,campaign,purpose,since,cnam,trust_hub,time_zone
 +14155550123,spring-sale,telemarketing,2026-11-01,ACME,twilio-approved,America/New_York
 ```
-
-| column | meaning |
-|---|---|
-| `number` | The company's own number as E.164. |
-| `campaign` | 1 to 100 letters, digits, hyphens, underscores or dots. |
-| `purpose` | What the campaign calls for. |
-| `since` | First day of this use, as `2026-11-01`. |
-| `cnam` | The caller name that carriers show. |
-| `trust_hub` | `draft`, `pending-review`, `in-review`, `twilio-rejected` or `twilio-approved`. |
-| `time_zone` | IANA time zone. |
-
-Only `number` and `campaign` are used so far; the other columns are checked and kept.
 
 ## Variables that are no settings
 
@@ -109,6 +97,7 @@ _TITLES = {
     "assembly": "From callbacks to calls",
     "history": "History",
     "kafka": "Apache Kafka",
+    "twilio": "Twilio's account",
     "alerts": "Telling people of alerts",
 }
 

@@ -10,7 +10,7 @@ import click
 
 from schemas.settings import ConfigurationError
 from schemas.times import from_iso
-from streams.ingest.simulator import DEFAULT_END, SCENARIOS, Simulation
+from streams.ingest.simulator import SCENARIOS, Simulation, default_end
 
 
 def list_scenarios(*, describe: bool) -> None:
@@ -37,7 +37,7 @@ def run_simulate(
     if found is None:
         raise ConfigurationError(f"--scenario: no {scenario!r}; name one of {', '.join(SCENARIOS)}")
     try:
-        end = DEFAULT_END if ending_at is None else from_iso(ending_at)
+        end = default_end(found) if ending_at is None else from_iso(ending_at)
     except ValueError as error:
         raise ConfigurationError(f"--ending-at: {error}; write e.g. 2026-11-23T14:00:00Z") from error
     simulation = Simulation(found, seed, end)

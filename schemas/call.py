@@ -77,8 +77,8 @@ SEIZURES = ANSWERS | {
 class FactKind(StrEnum):
     """`placed` and `ended` come once a call; `revised` whenever a later callback changes what was said.
 
-    Two kinds are no facts of a call. `opted_out` goes to `campaigns` alone: somebody asked for a
-    campaign's calls to end. `quiet` goes to `accounts` alone: a partition of `callbacks` brought nothing up to that time.
+    Two kinds are no facts of a call. `opted_out` goes to `campaigns` alone: somebody asked for its calls to end.
+    `quiet` goes to `accounts` alone: a partition of `callbacks` brought nothing up to that time.
     """
 
     PLACED = "placed"
@@ -145,8 +145,8 @@ class CallFact(Versioned, frozen=True, kw_only=True):
         talk_seconds: seconds from answer to end; None if unknown.
         registration: what the register says about number and campaign; None where there is no register.
         contact_details: what it says about the contact; None if it does not know the person.
-        missing_callbacks: status callbacks of the call that never came, by the gaps in their sequence numbers; of its
-            `ended` fact, and None if no sequence numbers came.
+        missing_callbacks: status callbacks of the call that never came, by the gaps in their sequence numbers, told to
+            its account once none is waited for any more; 0 before, and None if no sequence numbers came.
     """
 
     VERSION: ClassVar[int] = 1

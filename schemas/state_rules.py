@@ -138,7 +138,7 @@ class StateRule(BaseModel):
         until: first day on which it is no longer in force; None if it has no end.
         source: the law's own name.
         link: where it was read.
-        checked: whether that was the law's own text, and not somebody's account of it.
+        checked: whether those were the law's own words, and not somebody's account of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

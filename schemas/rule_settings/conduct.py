@@ -51,6 +51,6 @@ class MissingCallbacks(RuleSettings):
     def _check_shares(self) -> Self:
         if self.usual_share > self.highest_usual_share:
             raise ValueError(
-                f"usual_share is {self.usual_share}; write no more than highest_usual_share ({self.highest_usual_share})"
+                f"usual_share is {self.usual_share}; write no more than highest_usual_share, {self.highest_usual_share}"
             )
         return self

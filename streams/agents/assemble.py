@@ -408,6 +408,7 @@ class AssembleStage:
             talk_seconds=reading.talk_seconds,
             registration=known.registration,
             contact_details=known.contact_details,
+            missing_callbacks=0 if known.sequences else None,
         )
 
 

@@ -9,25 +9,42 @@ from typing import Any, Final
 from schemas.call import CallFact, FactKind
 from schemas.rule_settings.shares import ShareSettings
 from schemas.rules import Rules
+from streams.detectors.abandonment import Abandonment
+from streams.detectors.attestation import Attestation
 from streams.detectors.blocked_calls import BlockedCalls
 from streams.detectors.caller_id_rotation import CallerIdRotation
 from streams.detectors.calling_hours import CallingHours
 from streams.detectors.detector import Detector
 from streams.detectors.invalid_contact import InvalidContact
 from streams.detectors.invalid_numbers import InvalidNumbers
+from streams.detectors.missing_callbacks import MissingCallbacks
+from streams.detectors.mixed_purpose import MixedPurpose
+from streams.detectors.neighbor_spoofing import NeighborSpoofing
+from streams.detectors.number_rest import NumberRest
 from streams.detectors.opt_out_surge import OptOutSurge
+from streams.detectors.ramp_up import RampUp
 from streams.detectors.repeat_calls import RepeatCalls
 from streams.detectors.share_rule import ShareRule
 from streams.detectors.short_calls import ShortCalls
 from streams.detectors.short_ring import ShortRing
 from streams.detectors.silent_calls import SilentCalls
+from streams.detectors.unregistered_number import UnregisteredNumber
 from streams.detectors.voicemail_hangup import VoicemailHangup
 
-OF_NUMBERS: Final[tuple[type[Detector[Any, Any]], ...]] = ()
+OF_NUMBERS: Final[tuple[type[Detector[Any, Any]], ...]] = (
+    RampUp,
+    MixedPurpose,
+    NumberRest,
+    Attestation,
+    UnregisteredNumber,
+)
 """Shown all facts of a number, over all its campaigns."""
 
-OF_CAMPAIGNS: Final[tuple[type[Detector[Any, Any]], ...]] = ()
+OF_CAMPAIGNS: Final[tuple[type[Detector[Any, Any]], ...]] = (RampUp, NeighborSpoofing, Abandonment)
 """Shown all facts of a campaign."""
+
+OF_ACCOUNTS: Final[tuple[type[Detector[Any, Any]], ...]] = (MissingCallbacks,)
+"""Shown the attempts of an account, what never came of them, and where nothing came at all."""
 
 OF_CONTACTS: Final[tuple[type[Detector[Any, Any]], ...]] = (
     CallingHours,

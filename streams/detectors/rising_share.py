@@ -36,6 +36,10 @@ PRIOR_TRIALS = 50.0
 MEMORY_TRIALS = 4_000
 """Learned counts are halved past this: enough to know a share of 2 % to within a fifth, and to follow the seasons."""
 
+PENDING_TRIALS = 200
+"""Trials that wait to be learned at most. A rise that is looked for is found in fewer; one that is not found by then is
+less, or the baseline was too low, and would never be put right if only trials without evidence could teach it."""
+
 LOWEST_SHARE, HIGHEST_SHARE = 0.005, 0.5
 """Expected shares are kept within these: below, one call would outweigh the estimate; above, nothing can triple."""
 
@@ -133,11 +137,15 @@ def step(
     weight = settings.shrinkage_trials
     expected = _within((own.hits + weight * usual) / (own.trials + weight))
     findings: Sequence[Finding] = NOTHING
-    episode = own.episode
-    alone = not episode.inhibited if episode.is_firing else own.cusum.score > charts.least_threshold / 2
-    # A number that stands out explains its calls: they neither teach the campaign nor speak against it. Where all
-    # numbers rise, the campaign has its evidence before any of them has half of its own.
-    if not alone:
+    if own.episode.is_firing and not own.episode.inhibited:
+        # The number's own alert explains its calls: they neither teach the campaign nor speak against it.
+        pass
+    elif own.cusum.score > charts.least_threshold / 2 and not shared.episode.is_firing:
+        # A number that is about to stand out does not speak against its campaign either. Where all numbers rise, the
+        # campaign has its evidence before any of them has half of its own. It is learned, as mostly nothing comes of
+        # it, and what is never learned would be missing from the share to expect.
+        shared.learn(1, hit)
+    else:
         findings = _step(rule, settings, charts, whole, shared, "", None, at, hit, grave, usual, learned, None)
     above = alert_id(rule.RULE, whole, shared.episode.runs) if shared.episode.is_firing else None
     more = _step(rule, settings, charts, subject, own, whole.value, above, at, hit, grave, expected, learned, cap)
@@ -177,6 +185,9 @@ def _step(
     state.pending_trials += 1
     state.pending_hits += hit
     state.grave += grave
+    if state.pending_trials >= PENDING_TRIALS:
+        state.learn(state.pending_trials, state.pending_hits)
+        state.pending_trials = state.pending_hits = 0
     if score < charts.least_threshold or cusum.calls - cusum.answered < settings.least_hits:
         return NOTHING
     if score < threshold(cusum.expected / cusum.calls, charts.fall, charts.run_length):

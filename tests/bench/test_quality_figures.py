@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
+from functools import partial
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_pictures_show_the_kept_figures(figures: list[Figure]) -> None:
     """Every picture is the one that its figures give, and is well-formed."""
     for part, picture in draw(figures).items():
         assert (PICTURES / f"{part}.svg").read_text(encoding="utf-8") == picture
-        assert ElementTree.fromstring(picture).tag.endswith("svg")
+        assert ET.fromstring(picture).tag.endswith("svg")
 
 
 def test_each_figure_is_named_once_and_says_why_it_is_missing(figures: list[Figure]) -> None:
@@ -61,13 +62,13 @@ def test_targets_of_detection_are_among_the_figures(figures: list[Figure]) -> No
 
 
 def test_tables_mark_what_is_reached_and_what_is_not() -> None:
-    """A cell with a target says whether it is reached; one without a value is a dash; one that is not there is empty."""
-    row = {"part": "sweep", "measure": "delay", "unit": "calls"}
+    """A cell with a target says whether it is reached; one without a value is a dash."""
+    make = partial(Figure, part="sweep", measure="delay", unit="calls")
     table = markdown(
         [
-            Figure(**row, name="quick", value=50, target="<= 60"),
-            Figure(**row, name="slow", value=70, target="<= 60"),
-            Figure(**row, name="never", value=None, note="not found"),
+            make(name="quick", value=50, target="<= 60"),
+            make(name="slow", value=70, target="<= 60"),
+            make(name="never", value=None, note="not found"),
         ]
     )
     assert table.splitlines()[2:] == ["| quick | 50 ✓ |", "| slow | 70 ✗ |", "| never | – |"]

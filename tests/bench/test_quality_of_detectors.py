@@ -40,8 +40,10 @@ def test_counts_of_the_windows_are_the_highest_that_alarm() -> None:
     assert below is not None
     assert above is not None
     assert below[1] < RATE <= above[1]
-    for make, calls, most in ((lambda: wilson(50, 3.09), 50, 7), (lambda: naive(30, 0.5), 30, 5)):
-        quiet, alarmed = make(), make()
+    for quiet, alarmed, calls, most in (
+        (wilson(50, 3.09), wilson(50, 3.09), 50, 7),
+        (naive(30, 0.5), naive(30, 0.5), 30, 5),
+    ):
         assert not any(quiet.update(index <= most) for index in range(calls))
         assert [alarmed.update(index < most) for index in range(calls)][-1]
 

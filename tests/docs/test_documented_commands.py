@@ -38,7 +38,11 @@ def test_every_command_and_option_is_documented(page: Callable[[str], Any]) -> N
     shared = text.partition("\n## ")[0]
     for name, command in cli.commands.items():
         options = {
-            option for parameter in command.params if isinstance(parameter, click.Option) for option in parameter.opts
+            option
+            for one in [command, *getattr(command, "commands", {}).values()]
+            for parameter in one.params
+            if isinstance(parameter, click.Option)
+            for option in parameter.opts
         }
         documented = set(re.findall(r"`(--[a-z-]+)", sections[name]))
         assert documented <= options, f"{name}: {documented - options} is no option"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from schemas.register import COLUMNS
+from schemas.register import SCHEMAS, Kind, load_register
 from schemas.rules import Rules
 from schemas.settings import Settings, load_settings
 
@@ -90,9 +90,26 @@ def test_every_rule_has_a_page_and_a_row_in_the_readme(page: Callable[[str], Any
 
 
 def test_the_registers_columns_are_documented(page: Callable[[str], Any]) -> None:
-    """docs/settings.md lists the columns of the register in their order."""
-    rows = page("docs/settings.md").table("column", "meaning")
-    assert tuple(row[0].strip("`") for row in rows) == COLUMNS
+    """docs/register.md lists the columns of each kind of rows in their order."""
+    for kind, name in (
+        (Kind.NUMBERS, "column"),
+        (Kind.CAMPAIGNS, "column of a campaign"),
+        (Kind.CONTACTS, "column of a contact"),
+    ):
+        rows = page("docs/register.md").table(name, "meaning")
+        assert [row[0].strip("`") for row in rows] == list(SCHEMAS[kind].columns)
+
+
+def test_the_register_shown_is_one(page: Callable[[str], Any], tmp_path: Path) -> None:
+    """The TOML of docs/register.md and its CSV load, and say the same of the contact."""
+    shown = page("docs/register.md")
+    [toml] = shown.fenced("toml")
+    [csv] = [block for block in shown.fenced("") if block.startswith("contact,")]
+    for name, block in (("register.toml", toml), ("contacts.csv", csv)):
+        (tmp_path / name).write_text(block, encoding="utf-8")
+    register = load_register(tmp_path / "register.toml")
+    assert (len(register), len(register.campaigns)) == (1, 1)
+    assert register.contacts == load_register(None, None, tmp_path / "contacts.csv").contacts
 
 
 def test_the_configuration_file_shown_is_taken(

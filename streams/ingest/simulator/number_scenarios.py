@@ -12,7 +12,13 @@ from streams.ingest.simulator.worlds import CONTACTS, PAST, QUIET_WORLD, STRETCH
 _NUMBER, _CAMPAIGN, _ACCOUNT = SubjectKind.NUMBER, SubjectKind.CAMPAIGN, SubjectKind.ACCOUNT
 
 
-def _scenario(name: str, description: str, *faults: Fault, campaigns: tuple[Campaign, ...] = QUIET_WORLD) -> Scenario:
+def _scenario(
+    name: str,
+    description: str,
+    *faults: Fault,
+    campaigns: tuple[Campaign, ...] = QUIET_WORLD,
+    false_alarms: int = 0,
+) -> Scenario:
     return Scenario(
         name=name,
         description=description,
@@ -21,8 +27,12 @@ def _scenario(name: str, description: str, *faults: Fault, campaigns: tuple[Camp
         stretch=STRETCH,
         contacts_per_number=CONTACTS,
         faults=faults,
+        false_alarms=false_alarms,
     )
 
+
+# Answer rates may cost one false alarm in 10,000 calls, of numbers and again of campaigns: here some 5,000 each.
+_FALSE_ALARMS = 1
 
 _SILENT = Twist(volume=0.0)
 
@@ -33,7 +43,7 @@ _EVERYWHERE = (
     Campaign(name="spring-sale", numbers=22, calls_per_day=30.0, answer_rate=0.36, neighbors=True, completed_only=0),
 )
 _LAUNCH = (
-    Campaign(name="spring-sale", numbers=10, calls_per_day=150.0, answer_rate=0.36),
+    Campaign(name="spring-sale", numbers=8, calls_per_day=170.0, answer_rate=0.36),
     Campaign(name="renewals", numbers=2, calls_per_day=20.0, answer_rate=0.40, purpose="service"),
 )
 
@@ -49,9 +59,10 @@ NUMBER_SCENARIOS: tuple[Scenario, ...] = (
             starts=STRETCH,
             twist=Twist(dead=True),
             note="answers fall from about 36 % to none",
-            also=(Companion("answer_rate_collapse", _NUMBER),),
+            also=(Companion("answer_rate_collapse", _NUMBER), Companion("answer_rate_collapse", _CAMPAIGN)),
         ),
         campaigns=_SIX,
+        false_alarms=_FALSE_ALARMS,
     ),
     _scenario(
         "neighbor-spoofing",
@@ -67,6 +78,7 @@ NUMBER_SCENARIOS: tuple[Scenario, ...] = (
             also=(Companion("neighbor_spoofing", _NUMBER),),
         ),
         campaigns=_EVERYWHERE,
+        false_alarms=_FALSE_ALARMS,
     ),
     _scenario(
         "mixed-purpose",
@@ -113,7 +125,7 @@ NUMBER_SCENARIOS: tuple[Scenario, ...] = (
     ),
     _scenario(
         "campaign-ramp-up",
-        "A campaign that is new on Thursday makes 1,500 calls on its first day.",
+        "A campaign that is new on Thursday makes 1,300 calls on its first day.",
         Fault(
             rule="ramp_up",
             campaign=0,
@@ -122,10 +134,11 @@ NUMBER_SCENARIOS: tuple[Scenario, ...] = (
             starts=STRETCH,
             before=_SILENT,
             register=Register(is_new=True),
-            note="a new campaign makes some 1,500 calls on its first day",
+            note="a new campaign makes some 1,300 calls on its first day",
             also=(Companion("volume_spike", _ACCOUNT),),
         ),
         campaigns=_LAUNCH,
+        false_alarms=_FALSE_ALARMS,
     ),
     _scenario(
         "attestation",

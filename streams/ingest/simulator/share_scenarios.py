@@ -16,7 +16,7 @@ _NUMBER, _CAMPAIGN = SubjectKind.NUMBER, SubjectKind.CAMPAIGN
 # A sum that was above zero by chance when the rise began dates it too early, by a day's calls and more.
 _TOLERANCE = 2 * DAY
 
-# Answer rates may cost one false alarm in 10,000 calls, of numbers and again of campaigns: here 5,500 each.
+# Answer rates may cost one false alarm in 10,000 calls, of numbers and again of campaigns: here some 4,500 each.
 _FALSE_ALARMS = 1
 
 

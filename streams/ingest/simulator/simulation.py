@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.times import HOUR, from_iso
+from schemas.times import HOUR, from_iso, hour_of_week
 from streams.ingest.simulator.attempts import Attempt, place_attempts
 from streams.ingest.simulator.bodies import leg_params
 from streams.ingest.simulator.callers import Caller
@@ -24,6 +24,13 @@ from streams.ingest.simulator.twists import twisted
 
 DEFAULT_END = from_iso("2026-11-23T14:00:00Z")
 """Where a simulation ends unless told otherwise: a Monday, one hour into the working day of the fleet."""
+
+
+def default_end(scenario: Scenario) -> int:
+    """Where a scenario ends by default: then, or before it at the hour of the week that the scenario takes it for."""
+    if scenario.end_of_week_hour is None:
+        return DEFAULT_END
+    return DEFAULT_END - (hour_of_week(DEFAULT_END) - scenario.end_of_week_hour) % 168 * HOUR
 
 
 class Simulation:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -16,11 +17,14 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
 from schemas.alert import Alert, AlertState, Severity, Subject, SubjectKind, alert_id
+from schemas.alerting import Alerting
 from schemas.log import LogUnavailableError, NewRecord, Positions, Record
 from schemas.settings import Settings
 from schemas.suppression import Suppression, suppression_key
+from sinks.alerts.notifier import Notifier
 from sinks.feed.api import Check, create_api
 from sinks.feed.board import Board
+from sinks.feed.overrides import end_allowances
 from sinks.feed.rolling import RollingView
 
 NOW = 1_795_442_401_250
@@ -70,7 +74,7 @@ class MemoryLog:
     async def partitions(self, topic: str) -> int:
         """The same for every topic."""
         self.check()
-        if topic not in {"alerts", "suppressions", "optouts"}:
+        if topic not in {"alerts", "suppressions", "optouts", "silences"}:
             raise KeyError(topic)
         return self.count
 
@@ -216,7 +220,7 @@ class Service:
 
     def ends(self) -> Positions:
         """Where the topics of the feed end."""
-        return {place: end for place, end in self.log.offsets.items() if place[0] != "optouts"}
+        return {place: end for place, end in self.log.offsets.items() if place[0] not in {"optouts", "silences"}}
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A client on this machine, without a network."""
@@ -235,12 +239,18 @@ async def running(
     run_token: str | None = None,
     settings: Settings | None = None,
     wait: bool = True,
+    telling: Path | None = None,
 ) -> AsyncIterator[Service]:
-    """Run a board and make an API over it."""
+    """Run a board and make an API over it; with a folder for `telling`, silences and the ends of overrides as well."""
     board = board if board is not None else Board(log)
     stop = asyncio.Event()
     clock = [NOW]
     registry = CollectorRegistry()
+    notifier = None
+    if telling is not None:
+        notifier = Notifier(
+            log, Alerting(), folder=telling, external_url="http://x", registry=registry, clock=lambda: clock[0]
+        )
     api = create_api(
         settings=settings if settings is not None else Settings(),
         board=board,
@@ -251,15 +261,21 @@ async def running(
         extra_routes=extra_routes,
         run_token=run_token,
         clock=lambda: clock[0],
+        silences=None if notifier is None else notifier.silences,
     )
-    task = asyncio.create_task(board.run(stop))
+    tasks = [asyncio.create_task(board.run(stop))]
+    if notifier is not None:
+        tasks.append(asyncio.create_task(notifier.run(stop)))
+        tasks.append(asyncio.create_task(end_allowances(board, log, stop, lambda: clock[0])))
     try:
         if wait:
             await asyncio.wait_for(board.caught_up.wait(), 10)
+            if notifier is not None:
+                await asyncio.wait_for(notifier.caught_up.wait(), 10)
         yield Service(log, board, api, stop, clock, registry=registry)
     finally:
         stop.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(asyncio.gather(*tasks), 10)
 
 
 @asynccontextmanager

@@ -23,20 +23,25 @@ from sinks.feed.rolling import WINDOWS, SubjectView
 from sinks.feed.service import Ready
 
 ROUTES = {
-    "/v1/alerts": "get",
-    "/v1/alerts/{alert_id}": "get",
-    "/v1/numbers": "get",
-    "/v1/numbers/{number}": "get",
-    "/v1/campaigns": "get",
-    "/v1/campaigns/{campaign}": "get",
-    "/v1/suppressions": "get",
-    "/v1/suppressions/{kind}/{value}": "get",
-    "/v1/suppressions.csv": "get",
-    "/v1/optouts": "post",
-    "/v1/stream": "get",
-    "/healthz": "get",
-    "/readyz": "get",
-    "/metrics": "get",
+    "/v1/alerts": {"get": "200"},
+    "/v1/alerts/{alert_id}": {"get": "200"},
+    "/v1/alerts/{alert_id}/acknowledgement": {"post": "201"},
+    "/v1/silences": {"get": "200", "post": "201"},
+    "/v1/silences/{silence_id}": {"delete": "200"},
+    "/v1/numbers": {"get": "200"},
+    "/v1/numbers/{number}": {"get": "200"},
+    "/v1/campaigns": {"get": "200"},
+    "/v1/campaigns/{campaign}": {"get": "200"},
+    "/v1/suppressions": {"get": "200"},
+    "/v1/suppressions/{kind}/{value}": {"get": "200", "post": "201", "delete": "200"},
+    "/v1/suppressions.csv": {"get": "200"},
+    "/v1/overrides": {"get": "200"},
+    "/v1/optouts": {"post": "202"},
+    "/v1/optouts/import": {"post": "202"},
+    "/v1/stream": {"get": "200"},
+    "/healthz": {"get": "200"},
+    "/readyz": {"get": "200"},
+    "/metrics": {"get": "200"},
 }
 
 
@@ -108,7 +113,8 @@ def test_alerts_are_listed_newest_first_and_by_page(feed: SimpleNamespace) -> No
                 after = page["next"]
             assert after is None
             expected = sorted(alerts, key=lambda one: (one.at, one.alert_id), reverse=True)
-            assert listed == [alert.as_public() for alert in expected]
+            unmarked = {"acknowledged_by": None, "silenced_by": None}
+            assert listed == [alert.as_public() | unmarked for alert in expected]
 
     asyncio.run(scenario())
 
@@ -167,7 +173,7 @@ def test_one_alert_comes_with_its_transitions(feed: SimpleNamespace) -> None:
         async with feed.running(log) as service, service.client() as client:
             found = (await client.get(f"/v1/alerts/{fired.alert_id}")).json()
             steps = found.pop("transitions")
-            assert found == resolved.as_public()
+            assert found == resolved.as_public() | {"acknowledged_by": None, "silenced_by": None}
             assert [(step["sequence"], step["state"]) for step in steps] == [(1, "firing"), (2, "resolved")]
             missing = await client.get("/v1/alerts/0123456789abcdef")
             assert missing.status_code == 404
@@ -227,7 +233,7 @@ def test_verdict_on_one_number_or_contact(feed: SimpleNamespace) -> None:
         async with feed.running(log) as service, service.client() as client:
             for text in ("+12025550123", "%2B12025550123", "%2012025550123", "12025550123", "+1%20(202)%20555-0123"):
                 answer = await client.get(f"/v1/suppressions/contact/{text}")
-                assert answer.json() == verdict.as_public() | {"suppressed": True}
+                assert answer.json() == verdict.as_public() | {"suppressed": True, "overridden_by": None}
             for path in (
                 "contact/+12025550124",
                 "number/+12025550123",
@@ -509,12 +515,12 @@ def test_openapi_names_every_route_with_its_answer(feed: SimpleNamespace) -> Non
         async with feed.running(feed.MemoryLog()) as service, service.client() as client:
             document = (await client.get("/openapi.json")).json()
             assert document["openapi"].startswith("3.1")
-            paths = {path.replace(":path}", "}"): list(methods) for path, methods in document["paths"].items()}
-            assert paths == {path: [method] for path, method in ROUTES.items()}
-            for path, method in ROUTES.items():
+            paths = {path.replace(":path}", "}"): set(methods) for path, methods in document["paths"].items()}
+            assert paths == {path: set(methods) for path, methods in ROUTES.items()}
+            for path, method, status in ((path, *one) for path, all_ in ROUTES.items() for one in all_.items()):
                 operation = document["paths"][path][method]
                 assert operation["description"]
-                success = operation["responses"]["202" if method == "post" else "200"]["content"]
+                success = operation["responses"][status]["content"]
                 if "application/json" in success:
                     assert "$ref" in success["application/json"]["schema"]
                 refused = operation["responses"].get("422")

@@ -108,6 +108,12 @@ def test_purposes_that_never_meet_in_a_window_do_not_fire() -> None:
         assert run(rule, "AAAA" if turn % 2 else "BBBB", START + turn * (SPAN + DAY)) == []
 
 
+def test_a_stray_call_now_and_then_does_not_fire() -> None:
+    """Calls for a second purpose that come too far apart for enough of them in one window are no second purpose."""
+    assert run(MixedPurpose(Settings(), NUMBER), "AAAAAAAAAAAAAAAAAAAB" * 6, step=DAY) == []
+    assert len(run(MixedPurpose(Settings(), NUMBER), "AAAAAAAAAAAAAB" * 6, step=DAY)) == 1
+
+
 def test_it_resolves_when_one_purpose_is_gone_for_the_window() -> None:
     """The first call a whole window after the last one for the other purpose resolves, and a new mix is a new run."""
     rule = MixedPurpose(Settings(), NUMBER)

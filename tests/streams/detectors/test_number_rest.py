@@ -92,6 +92,14 @@ def test_a_stray_call_for_the_old_purpose_does_not_hide_the_change() -> None:
     assert states(run(NumberRest(Settings(), NUMBER), "AAAABABBBBB")) == [(8, AlertState.FIRING)]
 
 
+def test_calls_for_the_old_purpose_count_from_the_new_ones_very_first() -> None:
+    """Where a few calls for the new purpose came before the change, the old one is back once the two are mixed."""
+    assert states(run(NumberRest(Settings(), NUMBER), "AAAABBAABBBA")) == [
+        (10, AlertState.FIRING),
+        (11, AlertState.RESOLVED),
+    ]
+
+
 def test_the_registers_date_makes_the_first_call_enough() -> None:
     """Where the register dates the present use between the two purposes, no misrouting is left to think of."""
     rule = NumberRest(Settings(), NUMBER)

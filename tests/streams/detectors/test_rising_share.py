@@ -175,6 +175,16 @@ def test_the_least_number_of_hits_is_kept(least: int) -> None:
         assert hits >= least
 
 
+def test_a_baseline_that_was_too_low_is_put_right() -> None:
+    """A campaign that learned from calls that went well by chance is not alarmed by its usual share for ever."""
+    fleet = Fleet(numbers=4, seed=2)
+    for place in range(4 * 60):
+        fleet.call(fleet.names[place % 4], False)
+    assert fleet.campaign.hits == 0
+    assert [one for one in fleet.play(1_500) if isinstance(one, Alert)] == []
+    assert 0.02 < fleet.campaign.hits / fleet.campaign.trials < 0.04
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=400), st.integers(0, 400))
 @settings(max_examples=40, deadline=None)
 def test_bytes_in_between_change_nothing(calls: list[tuple[int, bool]], cut: int) -> None:
