@@ -104,7 +104,7 @@ def _look_at_gateway(settings: Settings) -> list[CheckFinding]:
 
 
 def _look_at_register(settings: Settings) -> CheckFinding:
-    if settings.register_file is None:
+    if settings.register_file is None and settings.campaigns_file is None and settings.contacts_file is None:
         return CheckFinding(
             Level.MISSING, "register_file", "no register: campaigns come from the callback URL's path alone"
         )
@@ -112,7 +112,8 @@ def _look_at_register(settings: Settings) -> CheckFinding:
         register = read_register(settings)
     except ConfigurationError as error:
         return CheckFinding(Level.ERROR, "register_file", str(error))
-    return CheckFinding(Level.OK, "register_file", f"{len(register.numbers)} numbers")
+    found = f"{len(register.numbers)} numbers, {len(register.campaigns)} campaigns, {len(register.contacts)} contacts"
+    return CheckFinding(Level.OK, "register_file", found)
 
 
 def _look_at_api(settings: Settings) -> CheckFinding:

@@ -29,6 +29,8 @@ LONGEST_FIRST = ("run_lengths", "sweep", "comparison", "day_noise", "bad_day", "
 """The order in which they are begun, so that both processes end at about the same time."""
 
 PROCESSES = 2
+WIDTH = 170
+"""Characters that the widest table needs."""
 
 
 def timed(name: str) -> tuple[list[Figure], float]:
@@ -46,6 +48,8 @@ def run(names: Sequence[str], file: Path | None, everything: bool) -> list[Figur
         everything: whether to renew the page, too.
     """
     console = Console()
+    if console.width < WIDTH:
+        console = Console(width=WIDTH)
     if {"comparison", "sweep", "spikes"} & set(names):
         # Once, before two processes want it at the same time.
         comparison.river_python()

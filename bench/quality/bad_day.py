@@ -71,11 +71,11 @@ def measure() -> list[Figure]:
         return Figure(part=PART, name=name, measure="value", unit=unit, value=round(value, 3), target=target, note=note)
 
     return [
-        figure("number alerts that fire, the rule", "a bad day", sum(told) / TRIALS, "<= 1", f"{TRIALS} bad days"),
-        figure("the most on one day", "a bad day", max(told)),
-        figure("inhibited by the campaign's", "a bad day", sum(held) / TRIALS),
-        figure("chart without peers, set for 1 in 10,000", "a bad day", sum(without_peers[0]) / TRIALS),
-        figure("chart without peers, the rule's threshold", "a bad day", sum(without_peers[1]) / TRIALS),
+        figure("number alerts that fire, the rule", "alerts", sum(told) / TRIALS, "<= 1", f"{TRIALS} bad days"),
+        figure("the most on one day", "alerts", max(told)),
+        figure("inhibited by the campaign's", "alerts", sum(held) / TRIALS),
+        figure("chart without peers, set for 1 in 10,000", "alerts", sum(without_peers[0]) / TRIALS),
+        figure("chart without peers, the rule's threshold", "alerts", sum(without_peers[1]) / TRIALS),
         figure("bad days on which the campaign's fires", "share", len(campaign_hours) / TRIALS),
         figure("median time to the campaign's", "hours", median(campaign_hours)),
         figure("own fall found within 300 calls", "share", len(found) / len(delays), ">= 0.95", "firing or inhibited"),

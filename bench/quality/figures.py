@@ -53,18 +53,19 @@ def read(file: Path = FILE) -> list[Figure]:
 
 
 def write(file: Path, figures: Sequence[Figure]) -> None:
-    """Keep figures as JSON."""
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
+    """Keep figures as JSON; what numpy calls a float is one."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(figures, enc_hook=float), indent=1) + b"\n")
 
 
 def rows(figures: Sequence[Figure]) -> tuple[list[str], list[list[str]]]:
     """Lay a part's figures out: the headings, then a line of text per name in the order of first appearance."""
     measures = list(dict.fromkeys(figure.measure for figure in figures))
-    units = {figure.measure: figure.unit for figure in figures}
+    units = {measure: {figure.unit for figure in figures if figure.measure == measure} for measure in measures}
+    headings = [f"{measure}, {unit}" if (unit := _one(units[measure])) else measure for measure in measures]
     found = {(figure.name, figure.measure): figure for figure in figures}
-    headings = [measure + (f", {units[measure]}" if units[measure] else "") for measure in measures]
     names = list(dict.fromkeys(figure.name for figure in figures))
-    return headings, [[name, *(_cell(found.get((name, measure))) for measure in measures)] for name in names]
+    cells = [[_cell(found.get((name, measure)), len(units[measure]) > 1) for measure in measures] for name in names]
+    return headings, [[name, *line] for name, line in zip(names, cells, strict=True)]
 
 
 def terminal(part: str, figures: Sequence[Figure]) -> Table:
@@ -96,8 +97,14 @@ def shown(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
 
 
-def _cell(figure: Figure | None) -> str:
+def _one(units: set[str]) -> str:
+    """The unit of a whole column; nothing where its rows have their own."""
+    return next(iter(units)) if len(units) == 1 else ""
+
+
+def _cell(figure: Figure | None, with_unit: bool) -> str:
     if figure is None:
         return ""
     mark = {True: " ✓", False: " ✗", None: ""}[figure.reached]
-    return shown(figure.value) + mark
+    unit = f" {figure.unit}" if with_unit and figure.value is not None else ""
+    return shown(figure.value) + unit + mark

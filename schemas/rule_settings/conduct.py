@@ -17,7 +17,9 @@ class Abandonment(RuleSettings):
     severity: Severity = Severity.CRITICAL
     limit: Probability = Field(0.03, description="The largest lawful share of abandoned calls, from 0 to 1.")
     least_answered: int = Field(
-        100, ge=1, description="Calls answered by a person, with word of an agent or none, before a share is judged."
+        100,
+        ge=1,
+        description="Calls answered by a person, known to have reached an agent or not, before a share is judged.",
     )
     blocks_from: date | None = Field(
         None, description="First day of the first 30-day block, UTC; unset is the day of the campaign's first call."

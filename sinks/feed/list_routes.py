@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from schemas.do_not_call import IMPORT_PATH, list_of, read_contacts, read_json_contacts, record_of
 from schemas.log import Log, LogUnavailableError
 from schemas.settings import ConfigurationError
-from sinks.feed.models import ListImported
+from sinks.feed.models import ListImported, Problem
 from sinks.feed.parameters import RETRY_AFTER, UNAVAILABLE
 
 TOGETHER = 2_000
@@ -51,7 +51,10 @@ def list_routes(log: Log, *, limit: int) -> APIRouter:
         responses={
             413: {"description": "The body is too large."},
             415: {"description": "The body is none of the three."},
-            422: {"description": "Lines that can't be used, each with its number; nobody was opted out."},
+            422: {
+                "model": Problem,
+                "description": "Lines that can't be used, each with its number; nobody was opted out.",
+            },
         },
     )
     async def import_list(

@@ -15,7 +15,7 @@ from schemas.silence import Matchers, Silence
 from schemas.topics import SILENCES
 from sinks.alerts.states import labels_of
 from sinks.feed.board import Board
-from sinks.feed.models import Marks
+from sinks.feed.models import Marks, Problem
 from sinks.feed.parameters import NOT_FOUND, RETRY_AFTER, UNAVAILABLE, Clock, as_number, end_of, moment, ready_board
 from sinks.feed.person_models import AcknowledgementRequest, Author, SilenceList, SilenceModel, SilenceRequest
 
@@ -91,7 +91,7 @@ def acknowledgement_routes(board: Board, silences: Silences | None, log: Log, cl
         "/alerts/{alert_id}/acknowledgement",
         status_code=201,
         response_model=SilenceModel,
-        responses=NOT_FOUND | {409: {"description": "The alert has resolved."}},
+        responses=NOT_FOUND | {409: {"model": Problem, "description": "The alert has resolved."}},
     )
     async def acknowledge(alert_id: str, request: AcknowledgementRequest) -> SilenceModel:
         """Say that somebody looks after an alert: it is not repeated, and told once more when it resolves."""

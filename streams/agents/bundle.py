@@ -123,6 +123,10 @@ class Bundle:
     def pack(self) -> Packed:
         """The states' bytes by rule; only those that were touched are packed anew."""
         for rule in self._touched:
+            fresh = rule not in self._packed
             self._packed[rule] = msgspec.Raw(_encoder.encode(self._awake[rule].state))
+            if fresh:
+                # Which rule came first depends on how the log was cut into slices; the bytes must not.
+                self._packed = dict(sorted(self._packed.items()))
         self._touched.clear()
         return self._packed

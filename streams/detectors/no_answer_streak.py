@@ -167,14 +167,16 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
     def _is_out_of_chance(self, at: int, answered: bool, expected: float | None) -> bool:
         """Whether a call makes the streak so long that chance is out; an answer ends it."""
         state = self.state
+        streak = state.streak
         if answered:
-            if state.streak.calls:
+            if streak.calls:
                 state.streak = UnansweredStreak()
             return False
         if expected is None:
             return False
-        state.streak.add(at, expected)
-        return state.streak.is_out_of_chance(self.settings.chance, self.settings.least_calls)
+        streak.add(at, expected)
+        settings = self.settings
+        return streak.calls >= settings.least_calls and streak.is_out_of_chance(settings.chance, settings.least_calls)
 
     def _follow(
         self, at: int, answered: bool, expected: float | None, campaign: str, inhibited: bool, cap: Cap | None

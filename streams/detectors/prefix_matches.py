@@ -92,10 +92,14 @@ def matches_of(pairs: Iterable[tuple[int, int]]) -> Matches:
             area_matches += 1
             calling[own_exchange] += 1
             exchange_matches += exchange == own_exchange
+    # From a float on: a sum of nothing would be an integer, and be written with other bytes than it is read from.
     expected = sum(
-        calls * called[exchange] / people[exchange // _EXCHANGE]
-        for exchange, calls in calling.items()
-        if exchange in called
+        (
+            calls * called[exchange] / people[exchange // _EXCHANGE]
+            for exchange, calls in calling.items()
+            if exchange in called
+        ),
+        0.0,
     )
     return Matches(contacts, exchange_matches, expected, area_matches, poisson_tail(exchange_matches, expected))
 

@@ -81,6 +81,7 @@ class StreamSilence(msgspec.Struct, array_like=True):
         elif hour > self.hour:
             self._close(hour, is_told)
         if is_told:
+            # What is left of the hour in which calls come again is no full hour.
             self.excused = True
         if hour == self.hour:
             self.stretches |= 1 << (at % HOUR // STRETCH)

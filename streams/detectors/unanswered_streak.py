@@ -39,7 +39,8 @@ class UnansweredStreak(msgspec.Struct, array_like=True):
             at: when it ended, in milliseconds since the epoch.
             expected: the chance that it would be answered, from 0 to 1.
         """
-        expected = min(max(expected, 0.0), HIGHEST_RATE)
+        if not 0.0 <= expected <= HIGHEST_RATE:
+            expected = min(max(expected, 0.0), HIGHEST_RATE)
         self.calls += 1
         self.expected += expected
         self.evidence += log1p(-expected)

@@ -85,6 +85,7 @@ def understand_call(
         # Only what is counted is judged by the register; verdicts and summaries would carry it for nothing.
         registration=register.registration_of(number, campaign) if counted and number is not None else None,
         contact_details=register.details_of(contact) if counted and contact is not None else None,
+        reached_agent=_reached_agent(reading) if kind is CallbackKind.DIAL_ACTION else None,
         problems=reading.problems,
     )
 

@@ -10,12 +10,13 @@ from schemas.call import CallFact, Disposition
 from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
 from schemas.opt_out import OptOut, OptOutSource
+from schemas.silence import Silence
 from schemas.suppression import Suppression
 from schemas.times import DAY, HOUR
 from schemas.topics import TOPICS, Cleanup, Topic
 from schemas.wire import Versioned
 
-RECORDS: tuple[type[Versioned], ...] = (Callback, CallFact, OptOut, Alert, Suppression, DeadLetter)
+RECORDS: tuple[type[Versioned], ...] = (Callback, CallFact, OptOut, Alert, Suppression, Silence, DeadLetter)
 
 
 def kept(topic: Topic) -> str:

@@ -29,7 +29,7 @@ class Twist(msgspec.Struct, frozen=True, kw_only=True):
         terminal_loss: share of terminal callbacks that never come.
         calls_for: place of another campaign that the number calls for.
         calls_for_share: share of the calls that are for the other campaign.
-        from_neighbors: whether each call is made from a number in the area of the person called.
+        from_neighbors: whether calls are made from a number in the exchange of the person called, if there is one.
     """
 
     volume: float = 1.0

@@ -45,6 +45,9 @@ class Number(msgspec.Struct, frozen=True, kw_only=True):
 _FIRST_LINE = 100
 _LINES = 9_900
 
+# Carriers keep 950 for access to other carriers, and 958 and 959 for tests of the plant: nobody has such a number.
+_EXCHANGES = ("555", "950", "958", "959")
+
 # An 888 number has no place, as in the bodies Twilio sends for toll-free callers.
 _OWN_AREAS: tuple[tuple[str, Place], ...] = (
     ("202", Place("WASHINGTON", "DC", "20004")),
@@ -113,14 +116,26 @@ def contact(index: int) -> tuple[str, Place]:
 
 
 def neighbor_number(index: int) -> tuple[str, Place]:
-    """Name the index-th of the company's numbers that lie where the people are, one in each area in turn.
+    """Name the index-th of the company's numbers that lie where the people are: four exchanges of an area in turn.
 
-    >>> neighbor_number(0)[0], contact(0)[0]
-    ('+12125559999', '+12125550100')
+    >>> [neighbor_number(index)[0] for index in (0, 1, 4)]
+    ['+12125559999', '+12129509999', '+17185559999']
     """
-    turn, area = divmod(index, len(_CONTACT_AREAS))
+    turn, exchange = divmod(index, len(_EXCHANGES))
+    turn, area = divmod(turn, len(_CONTACT_AREAS))
     code, place = _CONTACT_AREAS[area]
-    return f"+1{code}555{_FIRST_LINE + _LINES - 1 - turn:04d}", place
+    return f"+1{code}{_EXCHANGES[exchange]}{_FIRST_LINE + _LINES - 1 - turn:04d}", place
+
+
+def neighbor_contact(index: int) -> tuple[str, Place]:
+    """Name the index-th person to call where people have the same exchanges as those numbers.
+
+    >>> contact(22)[0], neighbor_contact(22)[0]
+    ('+12125550101', '+12129500101')
+    """
+    number, place = contact(index)
+    exchange = _EXCHANGES[index // len(_CONTACT_AREAS) % len(_EXCHANGES)]
+    return f"{number[:5]}{exchange}{number[8:]}", place
 
 
 def pacific_contact(index: int) -> tuple[str, Place]:
@@ -128,13 +143,13 @@ def pacific_contact(index: int) -> tuple[str, Place]:
     return _take(_PACIFIC_AREAS, index)
 
 
-def area_of(number: str) -> str:
-    """The area code of a number of the North American plan.
+def exchange_of(number: str) -> str:
+    """The area code and exchange of a number of the North American plan, NPA-NXX.
 
-    >>> area_of("+12125550100")
-    '212'
+    >>> exchange_of("+12125550100")
+    '212555'
     """
-    return number[2:5]
+    return number[2:8]
 
 
 def _take(areas: tuple[tuple[str, Place], ...], index: int) -> tuple[str, Place]:

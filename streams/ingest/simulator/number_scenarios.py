@@ -38,9 +38,9 @@ _SILENT = Twist(volume=0.0)
 
 # Six numbers, so that one dead number is no news about its campaign.
 _SIX = (Campaign(name="spring-sale", numbers=6, calls_per_day=150.0, answer_rate=0.36),)
-# A number for each area where people are called; few calls each, as the rule looks at the campaign.
+# Numbers in six of the areas where people are called, four exchanges each; the rule looks at the campaign.
 _EVERYWHERE = (
-    Campaign(name="spring-sale", numbers=22, calls_per_day=30.0, answer_rate=0.36, neighbors=True, completed_only=0),
+    Campaign(name="spring-sale", numbers=24, calls_per_day=30.0, answer_rate=0.36, neighbors=True, completed_only=0),
 )
 _LAUNCH = (
     Campaign(name="spring-sale", numbers=8, calls_per_day=170.0, answer_rate=0.36),
@@ -66,7 +66,7 @@ NUMBER_SCENARIOS: tuple[Scenario, ...] = (
     ),
     _scenario(
         "neighbor-spoofing",
-        "Three days to learn from, then every person is called from a number of the same area and exchange.",
+        "Three days to learn from, then people are called from a number of the same exchange where there is one.",
         Fault(
             rule="neighbor_spoofing",
             campaign=0,
@@ -74,7 +74,7 @@ NUMBER_SCENARIOS: tuple[Scenario, ...] = (
             scope=Scope.CAMPAIGN,
             starts=STRETCH,
             twist=Twist(from_neighbors=True),
-            note="each person is called from a number next door",
+            note="people are called from a number next door",
             also=(Companion("neighbor_spoofing", _NUMBER),),
         ),
         campaigns=_EVERYWHERE,

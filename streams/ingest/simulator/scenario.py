@@ -27,7 +27,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
         purpose: what it calls for, as the register has it.
         agents: whether people who answer are put through to agents by a `<Dial>`, which tells of it.
         insights: whether Voice Insights sends a summary of each call.
-        neighbors: whether its numbers lie in the areas of the people it calls.
+        neighbors: whether its numbers lie in areas and exchanges of the people it calls.
     """
 
     name: str

@@ -11,7 +11,7 @@ from streams.ingest.simulator.callers import Caller
 from streams.ingest.simulator.calls import place_call
 from streams.ingest.simulator.delivery import Delivery
 from streams.ingest.simulator.draws import digest, exponential
-from streams.ingest.simulator.fleet import area_of, build_fleet, contact
+from streams.ingest.simulator.fleet import build_fleet, contact, exchange_of, neighbor_contact
 from streams.ingest.simulator.incidents import changes_by_number
 from streams.ingest.simulator.line import Line
 from streams.ingest.simulator.opt_outs import Script, write_scripts
@@ -67,9 +67,9 @@ class Simulation:
             for group in fleet
             for number in group
         ]
-        # Who calls whom from next door: by campaign and area, for campaigns whose numbers lie where the people are.
+        # Who calls whom from next door: by campaign and exchange, for campaigns whose numbers lie where the people are.
         self._neighbors = {
-            (number.campaign.name, area_of(number.number)): number
+            (number.campaign.name, exchange_of(number.number)): number
             for group in fleet
             for number in group
             if number.campaign.neighbors
@@ -132,11 +132,11 @@ class Simulation:
             call = place_call(draw, self.scenario, int(at), odds, campaign.machine_share, labelled=labelled)
             call = twisted(call, twist, caller.faults)
             turn, place = caller.next_turn()
-            person = contact(number.first_contact + place)
+            person = (neighbor_contact if campaign.neighbors else contact)(number.first_contact + place)
             call_sid = "CA" + digest(self.seed, number.number, turn).hex()
             from_number = number
             if twist.from_neighbors:
-                from_number = self._neighbors.get((campaign.name, area_of(person[0])), number)
+                from_number = self._neighbors.get((campaign.name, exchange_of(person[0])), number)
             called_for = campaign
             if twist.calls_for is not None and caller.faults() < twist.calls_for_share:
                 called_for = self.scenario.campaigns[twist.calls_for]

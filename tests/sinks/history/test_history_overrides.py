@@ -65,8 +65,11 @@ def test_what_was_overtaken_changes_nothing(history: History, rows: Any) -> None
     """A verdict whose cause lies before the last one's is neither a change nor what holds now."""
     stop, start = cause_header(10, 1_000), cause_header(11, 2_000)
     history.write(
-        [a_record(0, "opt_out", a_verdict(), stop), a_record(1, "opt_out", None, start)]
-        + [a_record(2, "opt_out", a_verdict(at=9_000), stop)]
+        [
+            a_record(0, "opt_out", a_verdict(), stop),
+            a_record(1, "opt_out", None, start),
+            a_record(2, "opt_out", a_verdict(at=9_000), stop),
+        ]
     )
     assert rows("from suppressions_now") == []
     assert [row["lifted"] for row in rows("from suppressions order by log_offset")] == [False, True]

@@ -143,7 +143,7 @@ def test_looser_settings_lift_the_suppression() -> None:
 def test_the_states_limits_hold_for_solicitation() -> None:
     """Florida allows 3 calls in 24 hours for a sale, whatever the company allows itself, and says nothing of a debt."""
     times = [START + place * HOUR for place in range(5)]
-    loose = {"per_day": None, "per_7_days": None, "per_month": None, "purposes": {}}
+    loose: dict[str, Any] = {"per_day": None, "per_7_days": None, "per_month": None, "purposes": {}}
     miami = "+13055550123"
     assert fires(watch(miami, **loose), times) == [3]
     assert fires(watch(miami, **loose), times, "debt collection") == []
@@ -178,7 +178,7 @@ def test_it_counts_as_one_would_by_hand(
     calls: list[tuple[int, str | None]], lags: list[int], limits: tuple[int | None, ...], cut: int
 ) -> None:
     """Against the list of all calls so far: over a limit fires or holds, within all of them resolves or is silent."""
-    own = dict(zip(PERIODS, limits, strict=True))
+    own: dict[str, Any] = dict(zip(PERIODS, limits, strict=True))
     repeat = watch(**own)
     told: list[tuple[int, str | None]] = []
     firing = False

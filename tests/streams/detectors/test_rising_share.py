@@ -178,9 +178,9 @@ def test_the_least_number_of_hits_is_kept(least: int) -> None:
 def test_a_baseline_that_was_too_low_is_put_right() -> None:
     """A campaign that learned from calls that went well by chance is not alarmed by its usual share for ever."""
     fleet = Fleet(numbers=4, seed=2)
-    for place in range(4 * 60):
-        fleet.call(fleet.names[place % 4], False)
-    assert fleet.campaign.hits == 0
+    for place in range(4 * 70):
+        fleet.call(fleet.names[place % 4], place % 70 == 0)
+    assert fleet.campaign.hits == 4
     assert [one for one in fleet.play(1_500) if isinstance(one, Alert)] == []
     assert 0.02 < fleet.campaign.hits / fleet.campaign.trials < 0.04
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -37,7 +37,7 @@ NUMBERS = [
 
 
 @cache
-def holiday(state: str, year: int) -> dict[object, str]:
+def holiday(state: str, year: int) -> dict[date, str]:
     """The holidays of a state in a year, straight from the library."""
     return dict(holidays.country_holidays("CA" if state in PROVINCES else "US", subdiv=state, years=year))
 
@@ -48,7 +48,7 @@ def plainly_allowed(zones: tuple[str, ...], states: tuple[str, ...], at: int) ->
     for zone in zones:
         local = datetime.fromtimestamp(at / 1_000, UTC).astimezone(ZoneInfo(zone))
         minute = local.hour * 60 + local.minute
-        spans = []
+        spans: list[tuple[int, int] | None] = []
         replaced = False
         for rule in rules.rules:
             for state in set(rule.states) & set(states):
