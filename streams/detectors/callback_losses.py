@@ -82,7 +82,8 @@ class CallbackLosses(msgspec.Struct, array_like=True):
         enough = lost and losses >= settings.least_calls
         if not enough or self.cusum.score < threshold(1 - expected / calls, fall, settings.calls_between_false_alarms):
             return False
-        self.fired = Fired(calls, losses, expected)
+        # A call that has a loss was taken in twice: when it was placed, and when the loss became known.
+        self.fired = Fired(max(calls - losses, losses), losses, expected)
         self.recovery, self.fresh_calls, self.fresh_losses = 0.0, 0, 0
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import msgspec
 
@@ -13,63 +13,12 @@ from schemas.call import CallFact, Disposition, FactKind
 from schemas.rule_settings.conduct import MissingCallbacks as Settings
 from schemas.times import MINUTE, to_iso
 from streams.detectors.callback_losses import CallbackLosses
+from streams.detectors.callback_texts import GAPS, QUIET, RULE, TEXTS, UNFINISHED, WORDS
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve
+from streams.detectors.episode import fire, resolve
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.stream_silence import StreamSilence
 from streams.detectors.wilson import wilson_interval
-
-RULE: Final = "missing_callbacks"
-
-_LOSSES_SOURCE: Final = (
-    "Twilio counts the callbacks of a call in SequenceNumber, and by default retries only where it could not connect, "
-    "once (Webhooks, connection overrides). Risk-adjusted Bernoulli CUSUM (Steiner, Cook, Farewell and Treasure 2000, "
-    "Biostatistics 1:441-452)."
-)
-
-UNFINISHED: Final = "never_ending"
-GAPS: Final = "gaps"
-QUIET: Final = "quiet"
-"""The scopes of the three kinds of alert, which fire and resolve each by itself."""
-
-_TEXTS: Final = {
-    UNFINISHED: RuleText(
-        rule=RULE,
-        source=_LOSSES_SOURCE,
-        what_to_do={
-            SubjectKind.ACCOUNT: (
-                "See that the calls' StatusCallback subscribes to `completed`, that its URL ends in #rc=5&rp=all, and "
-                "that the gateway answered 2xx then; `ringwatch backfill` fetches the ends that are missing."
-            )
-        },
-    ),
-    GAPS: RuleText(
-        rule=RULE,
-        source=_LOSSES_SOURCE,
-        what_to_do={
-            SubjectKind.ACCOUNT: (
-                "Look at Twilio's debugger for failed webhooks and at the gateway's metrics for refusals; end the "
-                "callback's URL in #rc=5&rp=all, so that Twilio tries again; `ringwatch backfill` fetches the rest."
-            )
-        },
-    ),
-    QUIET: RuleText(
-        rule=RULE,
-        source=(
-            "Exact probability that no five minutes have a call, by the account's own hours of the last four weeks; "
-            "that call arrivals follow the hour of the week: Brown et al. 2005, Journal of the American Statistical "
-            "Association 100:36-50."
-        ),
-        what_to_do={
-            SubjectKind.ACCOUNT: (
-                "Ask whether the dialers have stopped. If they call, look at Twilio's status and debugger, at the "
-                "callback's URL, the certificate and the gateway; on a day off, silence the rule."
-            )
-        },
-    ),
-}
-
-_WORDS: Final = {UNFINISHED: "never told of their end", GAPS: "have gaps between their callbacks"}
 
 
 class CallbacksState(DetectorState, array_like=True):
@@ -108,7 +57,9 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
     RULE: ClassVar[str] = RULE
     STATE: ClassVar[type[DetectorState]] = CallbacksState
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.ACCOUNT})
-    FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED, FactKind.ENDED})
+    FACTS: ClassVar[frozenset[FactKind]] = frozenset(
+        {FactKind.PLACED, FactKind.ENDED, FactKind.REVISED, FactKind.QUIET}
+    )
     LEAST: ClassVar[int] = 505
 
     __slots__ = ()
@@ -120,22 +71,34 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
         return state.episode.runs + state.unfinished.episode.runs + state.gaps.episode.runs
 
     def update(self, fact: CallFact) -> Sequence[Finding]:
-        """Take in a call that was placed, or one that has ended."""
+        """Take in a call that was placed or has ended, what never came of it, or that nothing came at all."""
         if not self.settings.enabled:
             return NOTHING
         state, at = self.state, fact.at
         if fact.fact is FactKind.PLACED:
-            state.calls += 1
-            return self.see(at, fact.origin.partition)
-        unfinished = fact.after.disposition is Disposition.UNFINISHED
-        # A call that never ended is closed because time has passed: nothing came of it.
-        findings = NOTHING if unfinished else self.see(at, fact.origin.partition)
-        if state.unfinished.update(at, unfinished, self.settings):
-            findings = [*findings, self._turn(UNFINISHED, state.unfinished, fact)]
-        missing = fact.missing_callbacks
-        if missing is not None and state.gaps.update(at, missing > 0, self.settings):
-            findings = [*findings, self._turn(GAPS, state.gaps, fact)]
-        return findings
+            return self._look_at_call(fact)
+        if fact.fact is FactKind.QUIET:
+            return self.quiet(at, fact.origin.partition)
+        if fact.fact is FactKind.REVISED:
+            # Gaps are told when no callback is waited for any more; till then the call has passed for one without.
+            return self._look_at_loss(GAPS, state.gaps, fact, True) if fact.missing_callbacks else NOTHING
+        # It is closed because time has passed; till then it has passed for one that ends.
+        is_lost = fact.after.disposition is Disposition.UNFINISHED
+        return self._look_at_loss(UNFINISHED, state.unfinished, fact, True) if is_lost else NOTHING
+
+    def _look_at_call(self, fact: CallFact) -> Sequence[Finding]:
+        state = self.state
+        state.calls += 1
+        findings = [*self.see(fact.at, fact.origin.partition)]
+        findings += self._look_at_loss(UNFINISHED, state.unfinished, fact, False)
+        if fact.missing_callbacks is not None:
+            findings += self._look_at_loss(GAPS, state.gaps, fact, False)
+        return findings or NOTHING
+
+    def _look_at_loss(self, kind: str, losses: CallbackLosses, fact: CallFact, lost: bool) -> Sequence[Finding]:
+        # What is lost is known hours later; it began with the call.
+        at = fact.after.attempted_at if lost else fact.at
+        return [self._turn(kind, losses, fact)] if losses.update(at, lost, self.settings) else NOTHING
 
     def see(self, at: int, partition: int) -> Sequence[Finding]:
         """Take in a sign that calls still come.
@@ -155,7 +118,7 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
         return [
             resolve(
                 episode,
-                _TEXTS[QUIET],
+                TEXTS[QUIET],
                 self.settings.severity,
                 self.subject,
                 at=max(at, episode.fired_at),
@@ -190,7 +153,7 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
         return [
             fire(
                 state.episode,
-                _TEXTS[QUIET],
+                TEXTS[QUIET],
                 settings.severity,
                 self.subject,
                 at=until,
@@ -256,7 +219,7 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
 
     def _turn(self, kind: str, losses: CallbackLosses, fact: CallFact) -> Finding:
         """Fire, or resolve what is firing."""
-        episode, settings, text = losses.episode, self.settings, _TEXTS[kind]
+        episode, settings, text = losses.episode, self.settings, TEXTS[kind]
         fired = losses.fired
         assert fired is not None
         interval = wilson_interval(fired.losses, fired.calls)
@@ -275,13 +238,13 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
         }
         whose, at = f"Account {self.subject.value}", fact.at
         if episode.is_firing:
-            message = f"{whose}: {losses.fresh_losses} of {losses.fresh_calls} calls since {_WORDS[kind]}, as is usual."
+            message = f"{whose}: {losses.fresh_losses} of {losses.fresh_calls} calls since {WORDS[kind]}, as is usual."
             losses.end()
             return resolve(
                 episode, text, settings.severity, self.subject, at=at, message=message, evidence=evidence, scope=kind
             )
         message = (
-            f"{whose}: {fired.losses} of the last {fired.calls} calls {_WORDS[kind]}, where {fired.expected:.1f} were "
+            f"{whose}: {fired.losses} of the last {fired.calls} calls {WORDS[kind]}, where {fired.expected:.1f} were "
             "expected."
         )
         return fire(

@@ -210,7 +210,7 @@ def test_up_runs_everything_on_kafka(
         child = start("up")
         address = address_of(child, wait_until)
         checks = wait_until_ready(client, address, wait_until)
-        assert set(checks) == {"gateway", "agents", "history", "alerts", "windows"}
+        assert set(checks) == {"gateway", "agents", "history", "alerts", "windows", "notifications"}
         assert opted_out(client, address) == known
         for line in lines:
             send(client, address, sign(line))

@@ -92,10 +92,10 @@ _MACHINES = (
     Campaign(name="renewals", numbers=3, calls_per_day=180.0, answer_rate=0.42, machine_share=0.6, purpose="service"),
 )
 # How long a call rang is known only if all its events are subscribed to.
-_WATCHED = tuple(msgspec.structs.replace(campaign, completed_only=0) for campaign in WORLD)
+_WATCHED = tuple(msgspec.structs.replace(campaign, completed_only=0, calls_per_day=100.0) for campaign in WORLD)
 _HEARD = (
-    Campaign(name="spring-sale", numbers=3, calls_per_day=160.0, answer_rate=0.36, insights=True),
-    Campaign(name="renewals", numbers=3, calls_per_day=160.0, answer_rate=0.40, insights=True, purpose="service"),
+    Campaign(name="spring-sale", numbers=4, calls_per_day=110.0, answer_rate=0.36, insights=True),
+    Campaign(name="renewals", numbers=3, calls_per_day=110.0, answer_rate=0.40, insights=True, purpose="service"),
 )
 
 SHARE_SCENARIOS: tuple[Scenario, ...] = (
@@ -143,8 +143,8 @@ SHARE_SCENARIOS: tuple[Scenario, ...] = (
     ),
     _scenario(
         "opt-out-surge",
-        "Three days to learn from, then one person in ten who answers says stop, instead of one in 200.",
-        *_both("opt_out_surge", Twist(opt_outs=0.12), "people who say stop rise from 0.5 % to 12 %"),
+        "Three days to learn from, then one person in five who answers says stop, instead of one in 200.",
+        *_both("opt_out_surge", Twist(opt_outs=0.2), "people who say stop rise from 0.5 % to 20 %"),
         opt_out_share=0.005,
     ),
     _scenario(
@@ -158,10 +158,12 @@ SHARE_SCENARIOS: tuple[Scenario, ...] = (
             starts=STRETCH,
             twist=Twist(abandoned=0.12),
             note="people who answer and reach no agent rise from 1 % to 12 %",
+            # The law counts in blocks of 30 days, and so does the alert.
+            tolerance=30 * DAY,
         ),
         campaigns=(
-            Campaign(name="spring-sale", numbers=3, calls_per_day=160.0, answer_rate=0.36, agents=True),
-            Campaign(name="renewals", numbers=3, calls_per_day=120.0, answer_rate=0.40, agents=True, purpose="service"),
+            Campaign(name="spring-sale", numbers=4, calls_per_day=110.0, answer_rate=0.36, agents=True),
+            Campaign(name="renewals", numbers=3, calls_per_day=110.0, answer_rate=0.40, agents=True, purpose="service"),
         ),
     ),
     _scenario(

@@ -15,8 +15,8 @@ CONTACTS = 1_200
 """Enough that nobody is called twice in the week."""
 
 WORLD = (
-    Campaign(name="spring-sale", numbers=3, calls_per_day=130.0, answer_rate=0.36),
-    Campaign(name="renewals", numbers=3, calls_per_day=120.0, answer_rate=0.40, purpose="service"),
+    Campaign(name="spring-sale", numbers=4, calls_per_day=110.0, answer_rate=0.36),
+    Campaign(name="renewals", numbers=3, calls_per_day=110.0, answer_rate=0.40, purpose="service"),
 )
 """Two campaigns of different purpose."""
 

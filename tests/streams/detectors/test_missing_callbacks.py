@@ -54,9 +54,13 @@ def rule_of(**chosen: object) -> MissingCallbacks:
 
 
 def end(rule: MissingCallbacks, at: int, *, lost: bool = False, missing: int | None = 0) -> list[Alert]:
-    """A call that has ended, or never does."""
-    disposition = Disposition.UNFINISHED if lost else Disposition.NO_ANSWER
-    return alerts(rule.update(fact(FactKind.ENDED, at, disposition, missing)))
+    """A call that was placed; what never came of it is told by facts of their own."""
+    said = [*rule.update(fact(FactKind.PLACED, at, missing=None if missing is None else 0))]
+    if lost:
+        said += rule.update(fact(FactKind.ENDED, at, Disposition.UNFINISHED))
+    if missing:
+        said += rule.update(fact(FactKind.REVISED, at, Disposition.NO_ANSWER, missing))
+    return alerts(said)
 
 
 def alerts(said: Iterable[Finding]) -> list[Alert]:
@@ -82,7 +86,7 @@ def work(
             if works and opens * 60 <= minute < (opens + 8) * 60 and minute % every == 0:
                 said += alerts(rule.update(fact(FactKind.PLACED, at)))
             else:
-                said += alerts(rule.quiet(at, 0))
+                said += alerts(rule.update(fact(FactKind.QUIET, at)))
     return said
 
 
@@ -94,7 +98,7 @@ def test_calls_that_never_end_fire_and_resolve() -> None:
     at = 1_000 * MINUTE
     said = [alert for call in range(40) for alert in end(rule, at + call * MINUTE, lost=call % 4 == 0)]
     assert told(said) == [("firing", "never_ending")]
-    assert (said[0].since, said[0].evidence["missing"], said[0].evidence["calls"]) == (at, 5, 17)
+    assert (said[0].since, said[0].evidence["missing"], said[0].evidence["calls"]) == (at, 5, 16)
     assert rule.describe(at)["state"] == "firing"
     at += HOUR
     more = [alert for call in range(2_000) for alert in end(rule, at + call * MINUTE)]
@@ -119,6 +123,19 @@ def test_gaps_have_an_alert_of_their_own() -> None:
     assert told(said) == [("firing", "never_ending"), ("firing", "gaps")]
     assert said[0].alert_id != said[1].alert_id
     assert rule.runs == 2
+
+
+def test_gaps_that_are_told_after_the_end_count_too() -> None:
+    """What is missing becomes known once no callback is waited for: the later fact of a call is what counts."""
+    rule = rule_of()
+    said = []
+    for call in range(700):
+        at = call * MINUTE
+        assert end(rule, at) == []
+        told_later = fact(FactKind.REVISED, at, Disposition.NO_ANSWER, 1 if call > 600 and call % 4 == 0 else 0)
+        said += alerts(rule.update(told_later))
+    assert told(said) == [("firing", "gaps")]
+    assert said[0].evidence["missing"] == 5
 
 
 def test_what_is_usual_is_learned_up_to_a_bound() -> None:
@@ -230,7 +247,7 @@ def test_calls_closed_by_time_are_no_sign_of_life() -> None:
     work(rule, 9, 1, weekend=True)
     at = START + 9 * DAY + 16 * HOUR
     assert told(alerts(rule.quiet(at, 0))) == [("firing", "quiet")]
-    assert end(rule, at, lost=True) == []
+    assert alerts(rule.update(fact(FactKind.ENDED, at, Disposition.UNFINISHED))) == []
     assert told(end(rule, at + MINUTE)) == [("resolved", "quiet")]
 
 
