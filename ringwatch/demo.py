@@ -163,6 +163,8 @@ async def _running(settings: Settings, *, any_port: bool) -> AsyncIterator[Up]:
     """Run on the usual port, or on any where nobody asked for that one and it is taken."""
     if any_port and await _is_taken(settings):
         settings = settings.model_copy(update={"http": f"{settings.host}:0"})
+    # Nobody is to be woken by what is simulated.
+    settings = settings.model_copy(update={"alerts": settings.alerts.model_copy(update={"enabled": False})})
     # Simulated time runs faster than the clock on the wall, which therefore must not act.
     async with running(settings, ticks=False) as up:
         yield up

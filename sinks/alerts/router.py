@@ -168,7 +168,7 @@ class Router:
         elif alert.state is AlertState.FIRING and known.state is AlertState.INHIBITED:
             known.muted = False
         known.sequence = alert.sequence
-        known.message = alert.message
+        known.message = "" if known.overflowed else alert.message
         if alert.state is AlertState.ACKNOWLEDGED:
             return
         known.state = alert.state
@@ -216,6 +216,8 @@ class Router:
                 alert.told = True
                 continue
             alert.overflowed = True
+            # It stays to be counted, perhaps among thousands: nobody reads its words here any more.
+            alert.message = alert.what_to_do = alert.source = ""
             rule = alert.labels["rule"]
             state.overflow[rule] = state.overflow.get(rule, 0) + 1
             if state.overflow_at is None:

@@ -10,6 +10,7 @@ from schemas.call import CallFact, CallStatus, Contribution, Direction, Disposit
 from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
 from schemas.opt_out import Channel, OptOut, OptOutSource
+from schemas.silence import Matchers, Silence
 from schemas.suppression import Suppression
 from schemas.times import DAY, SECOND, from_iso
 from schemas.wire import Versioned
@@ -125,6 +126,27 @@ V1: dict[str, Versioned] = {
         evidence=EVIDENCE,
         scope="spring-sale",
     ),
+    "suppression_override": Suppression(
+        subject=SUBJECT,
+        rule="override",
+        alert_id="",
+        at=NOON,
+        until=NOON + DAY,
+        reason="asked to be called back",
+        evidence={"author": "ada", "allow": True},
+        allows=True,
+        author="ada",
+    ),
+    "silence": Silence(
+        silence_id="5f0c7a1be2d94c36",
+        matchers=Matchers("volume_spike", "number", NUMBER, "spring-sale", "0af11c8180aa4f34"),
+        starts_at=NOON,
+        ends_at=NOON + DAY,
+        author="ada",
+        comment="a known launch",
+        created_at=NOON,
+        ended_by="bob",
+    ),
     "dead_letter": DeadLetter(
         source="calls[0]@117",
         reason="no CallFact: JSON is malformed",
@@ -179,6 +201,8 @@ MAY_BE_MISSING: dict[str, dict[str, object]] = {
     "alert": {"v": 1},
     "suppression": {"v": 1},
     "suppression_scoped": {"v": 1, "scope": ""},
+    "suppression_override": {"v": 1, "scope": "", "allows": False, "author": None},
+    "silence": {"v": 1, "ended_by": None},
     "dead_letter": {"v": 1, "key": None},
 }
 
