@@ -38,6 +38,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.got: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.answers: list[int] = []
+        self.before_answer: Callable[[], object] = lambda: None
         self.url = f"http://127.0.0.1:{self.server_address[1]}/secret-path"
 
     def taken(self) -> list[dict[str, Any]]:
@@ -53,6 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status = server.answers.pop(0) if server.answers else 200
         headers = {name.lower(): value for name, value in self.headers.items()} | {"x-answered": str(status)}
+        server.before_answer()
         server.got.append((headers, body))
         self.send_response(status)
         self.send_header("Content-Length", "0")
@@ -279,6 +281,33 @@ def test_a_restart_neither_repeats_nor_loses(
         ("+1", "firing"),
         ("+2", "resolved"),
     ]
+
+
+def test_a_crash_while_a_webhook_answers_repeats_it_under_the_same_id(
+    log: LocalLog, tmp_path: Path, make: SimpleNamespace, receivers: Callable[[], Receiver]
+) -> None:
+    """What was on disk when the webhook was called leads to the same notification again, and to no other."""
+    receiver = receivers()
+    kept: list[bytes] = []
+    receiver.before_answer = lambda: kept.append((tmp_path / STATE_FILE).read_bytes())
+
+    async def scenario() -> None:
+        async with running(log, tmp_path, make.NOW, receiver) as run:
+            await say(log, make.alert("+1"))
+            await taken_in(log, run)
+            run.clock[0] += 30_000
+            await soon(receiver.taken)
+        (tmp_path / STATE_FILE).write_bytes(kept[0])
+        async with running(log, tmp_path, make.NOW + 400_000, receiver) as run:
+            await soon(lambda: len(receiver.taken()) == 2)
+            await soon(lambda: not run.notifier.outbox.everything())
+            run.clock[0] += 400_000
+            await asyncio.sleep(0.4)
+
+    asyncio.run(scenario())
+    (first_headers, first), (second_headers, second) = receiver.got
+    assert first_headers["idempotency-key"] == second_headers["idempotency-key"]
+    assert first == second
 
 
 def test_a_first_start_on_an_old_log_tells_what_fires(
