@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "quality.md"
 PICTURES = _ROOT / "docs" / "quality"
 
-_TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(\n<!-- /table -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 _FIGURE = re.compile(r"(<!-- ([^|>]+) \| ([^|>]+) \| ([^|>]+) -->)[^<]*(<!-- / -->)")
 
 
@@ -35,7 +35,7 @@ def filled(page: str, figures: Sequence[Figure]) -> str:
 
     def table(found: re.Match[str]) -> str:
         own = [figure for figure in figures if figure.part == found[2]]
-        return f"{found[1]}\n{markdown(own)}\n{found[3]}"
+        return f"{found[1]}\n{markdown(own)}\n\n{found[3]}"
 
     def figure(found: re.Match[str]) -> str:
         return found[1] + shown(values[found[2], found[3], found[4]]) + found[5]

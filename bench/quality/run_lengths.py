@@ -42,8 +42,8 @@ RISE = 3.0
 WANTED = (1_000.0, 10_000.0, 100_000.0)
 """Calls between false alarms."""
 
-CALLS = 2_000_000
-"""Calls simulated per figure: 400 runs of 1,000, 200 of 10,000, 20 of 100,000."""
+CALLS = 5_000_000
+"""Calls simulated per figure at most: 400 runs of 1,000 and of 10,000, 50 of 100,000."""
 
 RUNS = 400
 WARM_CALLS = 500

@@ -8,13 +8,13 @@ from math import ceil, floor, log10
 
 import msgspec
 
-WIDTH, HEIGHT = 760, 440
-LEFT, RIGHT, TOP, BOTTOM = 64, 232, 40, 52
+WIDTH, HEIGHT = 860, 440
+LEFT, RIGHT, TOP, BOTTOM = 72, 330, 40, 52
 
 INK = "#7d858f"
 """Text and axes: a grey with a contrast of some 4 on white and on near black."""
 
-GRID = "#7d858f40"
+GRID = f'stroke="{INK}" stroke-opacity="0.25"'
 COLOURS = ("#d1495b", "#2e86de", "#2f9e6e", "#c98a1b", "#8e5bd0", "#7d858f", "#0fa3b1", "#b5598f")
 
 Point = tuple[float, float]
@@ -81,13 +81,15 @@ def chart(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> str:
         f"<title>{escape(title)}</title>",
         f'<text x="{LEFT}" y="22" font-size="15" font-weight="600">{escape(title)}</text>',
     ]
+    # An axis without a title only sets series side by side.
     for tick in x.ticks():
         at = _across(x, tick)
-        parts.append(f'<path d="M{at} {TOP}V{bottom}" stroke="{GRID}"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 18}" text-anchor="middle">{_plain(tick)}</text>')
+        parts.append(f'<path d="M{at} {TOP}V{bottom}" {GRID}/>')
+        if x.title:
+            parts.append(f'<text x="{at}" y="{bottom + 18}" text-anchor="middle">{_plain(tick)}</text>')
     for tick in y.ticks():
         at = _up(y, tick)
-        parts.append(f'<path d="M{LEFT} {at}H{right}" stroke="{GRID}"/>')
+        parts.append(f'<path d="M{LEFT} {at}H{right}" {GRID}/>')
         parts.append(f'<text x="{LEFT - 8}" y="{_round(at + 4)}" text-anchor="end">{_plain(tick)}</text>')
     middle = (LEFT + right) / 2
     parts.append(f'<text x="{_round(middle)}" y="{HEIGHT - 12}" text-anchor="middle">{escape(x.title)}</text>')
@@ -99,11 +101,19 @@ def chart(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> str:
         if own.joined and len(places) > 1:
             path = "M" + "L".join(f"{across} {up}" for across, up in places)
             parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{across}" cy="{up}" r="4" fill="{colour}"/>' for across, up in places]
+        square = index >= len(COLOURS)
+        parts += [_mark(across, up, colour, square) for across, up in places]
         line = TOP + 8 + index * 20
-        parts.append(f'<circle cx="{right + 18}" cy="{line}" r="5" fill="{colour}"/>')
+        parts.append(_mark(right + 18, line, colour, square))
         parts.append(f'<text x="{right + 30}" y="{line + 4}">{escape(own.name)}</text>')
     return "\n".join([*parts, "</g>", "</svg>", ""])
+
+
+def _mark(across: float, up: float, colour: str, square: bool) -> str:
+    """A point; squares tell the ninth series from the first."""
+    if square:
+        return f'<rect x="{_round(across - 4)}" y="{_round(up - 4)}" width="8" height="8" fill="{colour}"/>'
+    return f'<circle cx="{across}" cy="{up}" r="4" fill="{colour}"/>'
 
 
 def _across(axis: Axis, value: float) -> float:

@@ -74,6 +74,16 @@ def test_tables_mark_what_is_reached_and_what_is_not() -> None:
     assert table.splitlines()[2:] == ["| quick | 50 ✓ |", "| slow | 70 ✗ |", "| never | – |"]
 
 
+def test_filling_a_page_touches_nothing_between_its_tables() -> None:
+    """Empty tables are filled, text between them stays, and filling again changes nothing."""
+    figures = [Figure(part=part, name="a", measure="b", unit="calls", value=1) for part in ("sweep", "spikes")]
+    page = "<!-- table sweep -->\n<!-- /table -->\n\nText.\n\n<!-- table spikes -->\n<!-- /table -->\n"
+    once = filled(page, figures)
+    assert once.count("| a | 1 |") == 2
+    assert "<!-- /table -->\n\nText.\n\n<!-- table spikes -->" in once
+    assert filled(once, figures) == once
+
+
 def test_a_page_that_names_an_unknown_figure_is_refused() -> None:
     """A marked figure that was not measured is an error, not an old value."""
     with pytest.raises(KeyError):

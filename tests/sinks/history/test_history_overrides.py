@@ -83,7 +83,7 @@ def test_history_and_feed_agree(history: History, rows: Any) -> None:
     choice = random.Random(7)
     held = HeldSuppressions()
     told: list[Record] = []
-    for offset in range(200):
+    for offset in range(100):
         rule = choice.choice(["opt_out", "repeat_calls", OVERRIDE])
         lifted = choice.random() < 0.4
         verdict = (

@@ -183,7 +183,8 @@ def test_opt_outs_on_calls_are_true_and_final() -> None:
     assert len(told) > 20
     for line in lines:
         if line.params.get("CallStatus") == "initiated" and line.params["To"] in told:
-            assert line.received_at <= told[line.params["To"]]
+            # A callback may come a minute late.
+            assert line.received_at <= told[line.params["To"]] + 60 * SECOND
 
 
 @pytest.mark.parametrize("name", ["clean", "demo", "spike", "opt-out-surge", "ramp-up", "bad-day"])
