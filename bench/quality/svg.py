@@ -8,8 +8,8 @@ from math import ceil, floor, log10
 
 import msgspec
 
-WIDTH, HEIGHT = 860, 440
-LEFT, RIGHT, TOP, BOTTOM = 72, 330, 40, 52
+WIDTH, HEIGHT = 880, 440
+LEFT, RIGHT, TOP, BOTTOM = 72, 350, 40, 52
 
 INK = "#7d858f"
 """Text and axes: a grey with a contrast of some 4 on white and on near black."""

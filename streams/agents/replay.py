@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from heapq import merge
 
+import msgspec
+
 from schemas.alert import Alert
 from schemas.log import NewRecord, Record
+from schemas.opt_out import OptOut
 from schemas.settings import Settings
-from schemas.topics import ALERTS
+from schemas.topics import ALERTS, CALLBACKS, OPTOUTS
+from schemas.wire import UnreadableRecordError
 from streams.agents.app import STAGES
+from streams.agents.arrival import arrival_of
 from streams.agents.stage import Stage, process_all
 
 # Large enough that a stage packs a key's state once for many records, which takes a quarter of the time away against
@@ -56,7 +62,7 @@ class Replay:
 
     def _apply(self, records: Sequence[NewRecord]) -> Iterator[NewRecord]:
         waiting: dict[str, list[list[NewRecord]]] = {}
-        self._wait(records, waiting)
+        self._wait([_dated(record) for record in records], waiting)
         for stage in self._stages:
             for source in stage.sources:
                 effects = process_all(stage, self._lay(source.name, waiting.pop(source.name, [])))
@@ -81,3 +87,18 @@ class Replay:
         ]
         self._offsets[topic] += len(laid)
         return laid
+
+
+def _dated(record: NewRecord) -> NewRecord:
+    """Give a record the time of its arrival, as a log would have; what comes of it is merged by that."""
+    if record.timestamp is not None or record.topic not in {CALLBACKS.name, OPTOUTS.name}:
+        return record
+    if record.topic == CALLBACKS.name:
+        # No log has taken it in yet that could say when.
+        at = arrival_of(Record(record.topic, 0, 0, sys.maxsize, record.key, record.value))
+    else:
+        try:
+            at = OptOut.decode(record.value or b"").at
+        except UnreadableRecordError:
+            at = None
+    return msgspec.structs.replace(record, timestamp=at)

@@ -24,6 +24,10 @@ RECOVERED = log(20)
 """Score at which a run is over: the calls since speak 20 to 1 for the usual rate against half the fall. Half the fall
 (in log odds), as a rate that came back only in part would otherwise pass for recovered every few hundred calls."""
 
+CAMPAIGN_RECOVERED = log(1_000)
+"""The same for a campaign, which has enough calls to be surer: on a day whose odds are halved, and that is no more than
+half the fall, 20 to 1 comes up by chance every few hundred calls."""
+
 DOUBTFUL = log(5)
 """Score below which a number counts as still down: the calls since speak less than 5 to 1 for recovery."""
 
@@ -78,8 +82,9 @@ def _step_campaign(
 ) -> list[Finding]:
     state, settings = campaign.state, campaign.settings
     if state.collapse is not None:
-        _look_for_recovery(state.collapse, answered, rate, campaign)
-        return _resolve_campaign(campaign, at) if _recovered(state.collapse, at, settings) else NOTHING
+        _look_for_recovery(state.collapse, answered, rate, campaign, CAMPAIGN_RECOVERED)
+        is_over = _recovered(state.collapse, at, settings, CAMPAIGN_RECOVERED)
+        return _resolve_campaign(campaign, at) if is_over else NOTHING
     if number in state.collapses:
         # The number's own alert explains its calls: they neither teach the campaign nor speak against it.
         return NOTHING
@@ -109,8 +114,8 @@ def _step_number(
     collapse = campaign.state.collapses.get(number.number)
     if collapse is not None:
         state.run = max(state.run, collapse.run)
-        _look_for_recovery(collapse, answered, expected, campaign)
-        if _recovered(collapse, at, settings):
+        _look_for_recovery(collapse, answered, expected, campaign, RECOVERED)
+        if _recovered(collapse, at, settings, RECOVERED):
             return _resolve_number(campaign, number, collapse, at)
         return _reconsider(campaign, number.subject, collapse, at)
     if not (ready and number.learned):
@@ -139,18 +144,18 @@ def _crossed(cusum: BernoulliCusum, campaign: CampaignAnswers) -> bool:
     return cusum.score >= threshold(mean_rate, campaign.settings.odds_ratio, campaign.run_length)
 
 
-def _look_for_recovery(collapse: Collapse, answered: bool, rate: float, campaign: CampaignAnswers) -> None:
+def _look_for_recovery(collapse: Collapse, answered: bool, rate: float, campaign: CampaignAnswers, mark: float) -> None:
     collapse.fresh_calls += 1
     collapse.fresh_answered += answered
     collapse.tried += 1
     score = collapse.recovery - log_likelihood_ratio(answered, rate, campaign.recovery_ratio)
     # No credit beyond the mark: old good calls must not outweigh new bad ones while the dwell time passes.
-    collapse.recovery = min(max(score, 0.0), RECOVERED)
+    collapse.recovery = min(max(score, 0.0), mark)
 
 
-def _recovered(collapse: Collapse, at: int, settings: AnswerRateCollapse) -> bool:
+def _recovered(collapse: Collapse, at: int, settings: AnswerRateCollapse, mark: float) -> bool:
     return (
-        collapse.recovery >= RECOVERED
+        collapse.recovery >= mark
         and collapse.fresh_calls >= settings.recovery_calls
         and at >= collapse.fired_at + settings.dwell_minutes * MINUTE
     )
