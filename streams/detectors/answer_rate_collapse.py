@@ -28,6 +28,10 @@ CAMPAIGN_RECOVERED = log(1_000)
 """The same for a campaign, which has enough calls to be surer: on a day whose odds are halved, and that is no more than
 half the fall, 20 to 1 comes up by chance every few hundred calls."""
 
+CAMPAIGN_RUN_LENGTHS = 4.0
+"""A campaign's false alarms are to be so many times rarer than a number's: each inhibits the alerts of all its numbers,
+and the thirty calls more that it takes are minutes of a campaign."""
+
 DOUBTFUL = log(5)
 """Score below which a number counts as still down: the calls since speak less than 5 to 1 for recovery."""
 
@@ -95,7 +99,7 @@ def _step_campaign(
     state.pending.add(hour, answered, rate)
     if score == 0:
         state.pending.teach(state.rates, at)
-    elif _crossed(state.cusum, campaign):
+    elif _crossed(state.cusum, campaign, CAMPAIGN_RUN_LENGTHS):
         return _fire_campaign(campaign, at)
     return NOTHING
 
@@ -137,11 +141,11 @@ def _step_number(
     return NOTHING
 
 
-def _crossed(cusum: BernoulliCusum, campaign: CampaignAnswers) -> bool:
+def _crossed(cusum: BernoulliCusum, campaign: CampaignAnswers, run_lengths: float = 1.0) -> bool:
     if cusum.score < campaign.least_threshold:
         return False
     mean_rate = cusum.expected / cusum.calls
-    return cusum.score >= threshold(mean_rate, campaign.settings.odds_ratio, campaign.run_length)
+    return cusum.score >= threshold(mean_rate, campaign.settings.odds_ratio, run_lengths * campaign.run_length)
 
 
 def _look_for_recovery(collapse: Collapse, answered: bool, rate: float, campaign: CampaignAnswers, mark: float) -> None:

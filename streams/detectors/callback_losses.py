@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import log, sqrt
 from typing import Final
 
 import msgspec
 
 from schemas.rule_settings.conduct import MissingCallbacks as Settings
-from schemas.times import MINUTE
+from schemas.times import HOUR, MINUTE
 from streams.detectors.bernoulli_cusum import BernoulliCusum, log_likelihood_ratio
 from streams.detectors.episode import Episode
 from streams.detectors.run_length import threshold
@@ -21,6 +22,16 @@ PRIOR_CALLS: Final = 50.0
 
 MEMORY_CALLS: Final = 20_000
 """Learned counts are halved past this: a share of 0.5 % is known to within a fifth, and the years are followed."""
+
+
+HELD_STRETCH: Final = 5 * MINUTE
+"""Calls are held back by stretches of this length: short beside the hours after which a loss is known."""
+
+FIRST_DELAY: Final = 5 * HOUR
+"""How long a call is held back at first: a call that never ends is closed after four hours, as settings have it."""
+
+LONGEST_DELAY: Final = 30 * HOUR
+"""And at most, whatever the settings are: what is held must stay small."""
 
 
 class Fired(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +54,8 @@ class CallbackLosses(msgspec.Struct, array_like=True):
         recovery: score of the mirrored chart since, in nats.
         fresh_calls: calls since the run began.
         fresh_losses: those of them with a loss.
+        held: calls that may still turn out to have a loss, by the stretch of time in which they were placed.
+        delay: how long a call is held back, in milliseconds.
 
     >>> losses, settings = CallbackLosses(), Settings()
     >>> [call for call in range(700) if losses.update(call, call > 600 and call % 4 == 0, settings)]
@@ -57,6 +70,49 @@ class CallbackLosses(msgspec.Struct, array_like=True):
     recovery: float = 0.0
     fresh_calls: int = 0
     fresh_losses: int = 0
+    held: dict[int, int] = {}
+    delay: int = FIRST_DELAY
+
+    def place(self, at: int) -> Iterator[tuple[int, bool]]:
+        """Hold back a call that was placed; give those of which no loss is to be expected any more.
+
+        A loss is known hours after its call. Taken in as they become known, the losses of a day would come at night,
+        when no calls without a loss come between them.
+
+        Args:
+            at: when the call was placed, in milliseconds since the epoch.
+
+        Returns:
+            For `update`, in the order in which they were placed: when, and whether the call has a loss.
+        """
+        stretch = at // HELD_STRETCH
+        self.held[stretch] = self.held.get(stretch, 0) + 1
+        return self._release((at - self.delay) // HELD_STRETCH)
+
+    def lose(self, placed_at: int, at: int) -> Iterator[tuple[int, bool]]:
+        """Take in that a call has a loss; give it, after all that were placed before it.
+
+        Args:
+            placed_at: when the call was placed, in milliseconds since the epoch.
+            at: when the loss became known.
+
+        Returns:
+            As `place`.
+        """
+        self.delay = min(max(self.delay, at - placed_at + HOUR), LONGEST_DELAY)
+        stretch = placed_at // HELD_STRETCH
+        yield from self._release(stretch)
+        # Itself is one of those that were held back.
+        if self.held.get(stretch, 0) > 1:
+            self.held[stretch] -= 1
+        else:
+            self.held.pop(stretch, None)
+        yield placed_at, True
+
+    def _release(self, until: int) -> Iterator[tuple[int, bool]]:
+        for stretch in sorted(stretch for stretch in self.held if stretch < until):
+            for _ in range(self.held.pop(stretch)):
+                yield stretch * HELD_STRETCH, False
 
     def update(self, at: int, lost: bool, settings: Settings) -> bool:
         """Take in one call; tell whether its alert is to fire, or to resolve if it is firing.
@@ -82,8 +138,7 @@ class CallbackLosses(msgspec.Struct, array_like=True):
         enough = lost and losses >= settings.least_calls
         if not enough or self.cusum.score < threshold(1 - expected / calls, fall, settings.calls_between_false_alarms):
             return False
-        # A call that has a loss was taken in twice: when it was placed, and when the loss became known.
-        self.fired = Fired(max(calls - losses, losses), losses, expected)
+        self.fired = Fired(calls, losses, expected)
         self.recovery, self.fresh_calls, self.fresh_losses = 0.0, 0, 0
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import log
 from typing import ClassVar
 
@@ -81,24 +81,27 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
             return self.quiet(at, fact.origin.partition)
         if fact.fact is FactKind.REVISED:
             # Gaps are told when no callback is waited for any more; till then the call has passed for one without.
-            return self._look_at_loss(GAPS, state.gaps, fact, True) if fact.missing_callbacks else NOTHING
+            return self._look_at_loss(GAPS, state.gaps, fact) if fact.missing_callbacks else NOTHING
         # It is closed because time has passed; till then it has passed for one that ends.
         is_lost = fact.after.disposition is Disposition.UNFINISHED
-        return self._look_at_loss(UNFINISHED, state.unfinished, fact, True) if is_lost else NOTHING
+        return self._look_at_loss(UNFINISHED, state.unfinished, fact) if is_lost else NOTHING
 
     def _look_at_call(self, fact: CallFact) -> Sequence[Finding]:
         state = self.state
         state.calls += 1
         findings = [*self.see(fact.at, fact.origin.partition)]
-        findings += self._look_at_loss(UNFINISHED, state.unfinished, fact, False)
+        findings += self._take(UNFINISHED, state.unfinished, fact, state.unfinished.place(fact.at))
         if fact.missing_callbacks is not None:
-            findings += self._look_at_loss(GAPS, state.gaps, fact, False)
+            findings += self._take(GAPS, state.gaps, fact, state.gaps.place(fact.at))
         return findings or NOTHING
 
-    def _look_at_loss(self, kind: str, losses: CallbackLosses, fact: CallFact, lost: bool) -> Sequence[Finding]:
-        # What is lost is known hours later; it began with the call.
-        at = fact.after.attempted_at if lost else fact.at
-        return [self._turn(kind, losses, fact)] if losses.update(at, lost, self.settings) else NOTHING
+    def _look_at_loss(self, kind: str, losses: CallbackLosses, fact: CallFact) -> list[Finding]:
+        return self._take(kind, losses, fact, losses.lose(fact.after.attempted_at, fact.at))
+
+    def _take(
+        self, kind: str, losses: CallbackLosses, fact: CallFact, calls: Iterable[tuple[int, bool]]
+    ) -> list[Finding]:
+        return [self._turn(kind, losses, fact) for at, lost in calls if losses.update(at, lost, self.settings)]
 
     def see(self, at: int, partition: int) -> Sequence[Finding]:
         """Take in a sign that calls still come.

@@ -129,7 +129,7 @@ def step(
     """
     charts = chart(settings.odds_ratio, settings.trials_between_false_alarms)
     whole, shared = campaign
-    usual = _within((shared.hits + PRIOR_TRIALS * settings.usual_share) / (shared.trials + PRIOR_TRIALS))
+    usual = _usual(settings, shared)
     learned = shared.trials >= settings.learning_trials
     if number is None:
         return _step(rule, settings, charts, whole, shared, "", None, at, hit, grave, usual, learned, None)
@@ -150,6 +150,13 @@ def step(
     above = alert_id(rule.RULE, whole, shared.episode.runs) if shared.episode.is_firing else None
     more = _step(rule, settings, charts, subject, own, whole.value, above, at, hit, grave, expected, learned, cap)
     return [*findings, *more] if findings and more else findings or more
+
+
+def _usual(settings: ShareSettings, campaign: ShareState) -> float:
+    """The campaign's share, one standard error above what was seen: few trials show too low a share as often as not."""
+    trials = campaign.trials + PRIOR_TRIALS
+    share = (campaign.hits + PRIOR_TRIALS * settings.usual_share) / trials
+    return _within(share + sqrt(share * (1 - share) / trials))
 
 
 def _within(share: float) -> float:

@@ -347,7 +347,7 @@ def test_bytes_keep_everything(seed: int, cuts: list[int]) -> None:
     kept, sliced = Fleet(chosen, 4, seed), Fleet(chosen, 4, seed)
     for round_ in range(300):
         bad = kept.names[0]
-        rate = 0.0 if 100 <= round_ < 150 else USUAL
+        rate = 0.0 if 100 <= round_ < 200 else USUAL
         kept.play(1, one_down(bad, rate))
         if round_ in cuts:
             sliced.through_bytes()
