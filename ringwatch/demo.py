@@ -165,6 +165,10 @@ async def _running(settings: Settings, *, any_port: bool) -> AsyncIterator[Up]:
         settings = settings.model_copy(update={"http": f"{settings.host}:0"})
     # Nobody is to be woken by what is simulated.
     settings = settings.model_copy(update={"alerts": settings.alerts.model_copy(update={"enabled": False})})
+    # The demo shows a working day at any hour, so by the clock its people are called at night.
+    hours = settings.rules.calling_hours.model_copy(update={"enabled": False})
+    rules = settings.rules.model_copy(update={"calling_hours": hours})
+    settings = settings.model_copy(update={"rules": rules})
     # Simulated time runs faster than the clock on the wall, which therefore must not act.
     async with running(settings, ticks=False) as up:
         yield up

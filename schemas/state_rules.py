@@ -212,7 +212,8 @@ def load_state_rules(path: Path) -> StateRules:
         raise ValueError(f"{path}: {error.strerror}; name a file that can be read") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        # Endless digits and endless nesting are no TOML that anybody meant.
         raise ValueError(f"{path}: {error}; write TOML") from error
     try:
         return StateRules.model_validate(given)

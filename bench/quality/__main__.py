@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.quality import bad_day, comparison, day_noise, oracle, run_lengths, spikes, sweep
+from bench.quality import bad_day, comparison, day_noise, oracle, run_lengths, shares, spikes, sweep
 from bench.quality.figures import FILE, Figure, terminal, write
 from bench.quality.page import renew
 
@@ -20,12 +20,13 @@ PARTS: dict[str, Callable[[], list[Figure]]] = {
     "sweep": sweep.measure,
     "day_noise": day_noise.measure,
     "bad_day": bad_day.measure,
+    "shares": shares.measure,
     "spikes": spikes.measure,
     "oracle": oracle.measure,
 }
 """Every part by its name on the command line, in the order of the page."""
 
-LONGEST_FIRST = ("run_lengths", "sweep", "comparison", "day_noise", "bad_day", "spikes", "oracle")
+LONGEST_FIRST = ("run_lengths", "sweep", "comparison", "day_noise", "shares", "bad_day", "spikes", "oracle")
 """The order in which they are begun, so that both processes end at about the same time."""
 
 PROCESSES = 2

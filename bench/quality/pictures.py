@@ -112,6 +112,27 @@ def _bad_day(lines: Lines) -> str:
     )
 
 
+def _shares(lines: Lines) -> str:
+    shares = {name: float(name.partition("%")[0]) for name in lines}
+    series = [
+        Series(
+            f"odds × {rise}",
+            [
+                (shares[name], delay)
+                for name, line in lines.items()
+                if (delay := line.get(f"odds × {rise}: median delay"))
+            ],
+        )
+        for rise in (3, 6)
+    ]
+    return chart(
+        "A share that rises on one number",
+        Axis("usual share, % of the calls", 0.8, 40, logarithmic=True),
+        Axis("median delay, calls of the number", 0, 400),
+        series,
+    )
+
+
 def _spikes(lines: Lines) -> str:
     series = []
     for name, line in lines.items():
@@ -145,6 +166,7 @@ _PICTURES: dict[str, Callable[[Lines], str]] = {
     "sweep": _sweep,
     "day_noise": _day_noise,
     "bad_day": _bad_day,
+    "shares": _shares,
     "spikes": _spikes,
     "oracle": _oracle,
 }

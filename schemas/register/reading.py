@@ -188,7 +188,8 @@ def _read_toml(where: str, body: bytes, only: Kind | None) -> Rows:
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(f"{where}:{line}: not UTF-8; save the file as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        # Endless digits and endless nesting are no TOML that anybody meant.
         raise ConfigurationError(f"{where}: {error}; write {wanted}") from error
     for key, tables in document.items():
         if key not in set(kinds):

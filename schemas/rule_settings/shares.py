@@ -87,4 +87,6 @@ class OptOutSurge(ShareSettings):
     usual_share: Probability = Field(
         0.005, description="Opt-outs for each answered call to expect before anything is known."
     )
+    # Three times one in two hundred is a handful in a thousand answered calls, and would take weeks to be seen.
+    odds_ratio: Annotated[float, Field(gt=1)] = Field(6.0, description="The rise in the odds that is looked for.")
     least_hits: int = Field(4, ge=1, description="Opt-outs since the rise began that there must be.")

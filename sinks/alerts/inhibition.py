@@ -7,10 +7,6 @@ from collections.abc import Iterable
 from schemas.alert import AlertState, SubjectKind
 from sinks.alerts.states import RoutedAlert
 
-# Calls of which nothing was heard look unanswered.
-_LINE_IS_DOWN = "missing_callbacks"
-_LOOKS_UNANSWERED = frozenset({"answer_rate_collapse", "no_answer_streak"})
-
 _CAMPAIGN = SubjectKind.CAMPAIGN.value
 _NUMBER = SubjectKind.NUMBER.value
 _ACCOUNT = SubjectKind.ACCOUNT.value
@@ -39,8 +35,6 @@ def is_inhibited(alert: RoutedAlert, sources: Sources) -> bool:
         return True
     labels = alert.labels
     rule, kind = labels["rule"], labels["kind"]
-    if rule in _LOOKS_UNANSWERED and any((source, of) == (_LINE_IS_DOWN, _ACCOUNT) for source, of, _ in sources):
-        return True
     if kind == _NUMBER and "campaign" in labels and (rule, _CAMPAIGN, labels["campaign"]) in sources:
         return True
     return kind in {_NUMBER, _CAMPAIGN} and "account" in labels and (rule, _ACCOUNT, labels["account"]) in sources

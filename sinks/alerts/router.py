@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -151,7 +152,25 @@ class Router:
         if wanted:
             self._group(self.state.alerts[alert.alert_id], now)
         if len(self.state.alerts) > MAX_ALERTS:
-            self._drop(next(iter(self.state.alerts.values())))
+            self._make_room(now)
+
+    def _make_room(self, now: int) -> None:
+        """Let go of the least urgent tenth, as finding one takes as long; what nobody was told of is counted."""
+        last = heapq.nlargest(
+            MAX_ALERTS // 10,
+            self.state.alerts.values(),
+            key=lambda alert: (alert.told or alert.overflowed, *_urgency(alert)),
+        )
+        for alert in last:
+            if alert.group is not None and not alert.told and not alert.overflowed:
+                self._count_over(alert, now)
+            self._drop(alert)
+
+    def _count_over(self, alert: RoutedAlert, now: int) -> None:
+        rule = alert.labels["rule"]
+        self.state.overflow[rule] = self.state.overflow.get(rule, 0) + 1
+        if self.state.overflow_at is None:
+            self.state.overflow_at = (now // MINUTE + 1) * MINUTE
 
     def _group(self, alert: RoutedAlert, now: int) -> None:
         common: Labels = {name: alert.labels[name] for name in self._settings.group_by if name in alert.labels}
@@ -218,10 +237,7 @@ class Router:
             alert.overflowed = True
             # It stays to be counted, perhaps among thousands: nobody reads its words here any more.
             alert.message = alert.what_to_do = alert.source = ""
-            rule = alert.labels["rule"]
-            state.overflow[rule] = state.overflow.get(rule, 0) + 1
-            if state.overflow_at is None:
-                state.overflow_at = (state.minute + 1) * MINUTE
+            self._count_over(alert, now)
 
     def _flush(self, look: _Look, now: int) -> Notification | None:
         group = look.group

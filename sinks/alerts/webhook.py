@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -60,8 +61,13 @@ async def deliver(client: httpx.AsyncClient, url: str, notification: Notificatio
         "Idempotency-Key": notification.notification_id,
     }
     try:
-        answer = await client.post(url, content=body, headers=headers)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        # Only the status counts, and all of it within the time: a receiver that answers byte by byte holds up nobody.
+        async with (
+            asyncio.timeout(client.timeout.read),
+            client.stream("POST", url, content=body, headers=headers) as answer,
+        ):
+            pass
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
         return Attempt.FAILED, type(error).__name__
     if answer.is_success:
         return Attempt.DELIVERED, ""

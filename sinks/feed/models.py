@@ -163,7 +163,7 @@ class OptOutRequest(BaseModel):
         Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="The person's number as E.164.", examples=["+12025550123"]),
     ]
     source: Literal["disposition", "api"] = "api"
-    campaign: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    campaign: Annotated[str | None, Field(pattern=r"^[\w.\-]{1,100}$")] = None
     said: Annotated[str, Field(max_length=1_024, description="What was said or noted, as it came.")] = ""
 
 

@@ -51,6 +51,7 @@ async def end_allowances(board: Board, log: Log, stop: asyncio.Event, clock: Clo
 def _end(word: HeldSuppression) -> NewRecord:
     assert word.until is not None
     key = suppression_key(Subject(word.kind, word.value), OVERRIDE, word.scope)
-    # A cause that is never before the word's own, also where a clock was set back when it was said.
-    at = max(word.until, word.said_at)
+    # Never before the word's own cause, also where a clock was set back when it was said; and before the cause of a
+    # word that is said as this one ends.
+    at = max(word.until - 1, word.said_at)
     return NewRecord(SUPPRESSIONS.name, key, None, headers=words_header("", at))

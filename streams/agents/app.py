@@ -185,17 +185,20 @@ def _add_agent(app: faust.App, table: StateTable, source: Topic) -> None:
         try:
             async for event in stream.noack().events():
                 slice_: Slice = event.value
-                started = time.perf_counter()
-                effects = {run[0].partition: process_all(table.stage(run[0].partition), run) for run in slice_.runs}
-                worked = time.perf_counter() - started
-                try:
-                    await emit_then_keep_state(
-                        effects, transport.producer.publish, table.states.keep, lambda: app.should_stop
-                    )
-                except StoppedError:
-                    # Not applied, so not committed: the slice comes again. Acknowledging only lets Faust end.
-                    await stream.ack(event)
-                    return
+                # A stage that reads two topics has an agent for each, and one table: what the one has applied and not
+                # yet told must not be kept by the other.
+                async with table.in_turn:
+                    started = time.perf_counter()
+                    effects = {run[0].partition: process_all(table.stage(run[0].partition), run) for run in slice_.runs}
+                    worked = time.perf_counter() - started
+                    try:
+                        await emit_then_keep_state(
+                            effects, transport.producer.publish, table.states.keep, lambda: app.should_stop
+                        )
+                    except StoppedError:
+                        # Not applied, so not committed: the slice comes again. Acknowledging only lets Faust end.
+                        await stream.ack(event)
+                        return
                 for run in slice_.runs:
                     place = TP(source.name, run[0].partition)
                     transport.consumer.applied(place, run[-1].offset + 1)

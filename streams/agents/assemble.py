@@ -32,6 +32,8 @@ _LONGEST_CALL: Final = 24 * HOUR
 
 # An account that was silent for longer rests, or is gone: its silence is nothing to tell.
 _REST_OF_ACCOUNT: Final = 8 * DAY
+# A company with subaccounts has some dozens; more would be somebody's play with the state's size.
+_MOST_ACCOUNTS: Final = 256
 
 
 class CallState(msgspec.Struct, gc=False, array_like=True):
@@ -173,7 +175,7 @@ class AssembleStage:
             self._tell_quiet(position, record, index)
         else:
             if callback.kind is CallbackKind.STATUS:
-                position.accounts[callback.account_sid] = position.watermark
+                _note_account(position.accounts, callback.account_sid, position.watermark)
             origin = Origin(record.partition, record.offset, index)
             self._apply(callback, origin, record, position.watermark, deadlines)
         position.applied = record.offset
@@ -417,6 +419,12 @@ def _concerns_contact(kind: FactKind, before: Contribution | None, after: Contri
     if kind is FactKind.ENDED or (before is not None and before.disposition is not after.disposition):
         return after.disposition is Disposition.INVALID or after.disposition in ANSWERS
     return False
+
+
+def _note_account(accounts: dict[str, int], account: str, at: int) -> None:
+    if account not in accounts and len(accounts) >= _MOST_ACCOUNTS:
+        del accounts[min(accounts, key=lambda known: (accounts[known], known))]
+    accounts[account] = at
 
 
 def _as_placed(reading: Reading, contribution: Contribution) -> Reading:

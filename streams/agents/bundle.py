@@ -14,6 +14,7 @@ from schemas.rule_settings.base import RuleSettings
 from schemas.rules import Rules
 from streams.detectors.detector import Detector, decoder_of
 from streams.detectors.finding import NOTHING, Finding
+from streams.windows.packing import UnreadableStateError
 
 AnyDetector: TypeAlias = Detector[Any, Any]
 Packed: TypeAlias = dict[str, msgspec.Raw]
@@ -55,6 +56,17 @@ class Choice:
 def _settings(rules: Rules, detector: type[AnyDetector]) -> RuleSettings:
     found: RuleSettings = getattr(rules, detector.RULE)
     return found
+
+
+def _read(kind: type[AnyDetector], raw: msgspec.Raw, subject: Subject) -> Any:
+    try:
+        return decoder_of(kind.STATE).decode(raw)
+    except msgspec.DecodeError as error:
+        # The fact is not to blame: setting it aside would lose one after the other.
+        raise UnreadableStateError(
+            f"{kind.RULE} of {subject.kind.value} {subject.value}: damaged bytes ({error}): "
+            "run the version that wrote them, or rebuild the tables from the log"
+        ) from error
 
 
 NO_DETECTORS: Final = Choice(SubjectKind.NUMBER, (), Rules())
@@ -100,7 +112,7 @@ class Bundle:
         settings = self._choice.settings(rule, campaign)
         if detector is None:
             raw = self._packed.get(rule)
-            state = None if raw is None else decoder_of(kind.STATE).decode(raw)
+            state = None if raw is None else _read(kind, raw, self.subject)
             detector = self._awake[rule] = kind(settings, self.subject, state)
         elif detector.settings is not settings:
             detector.settings = settings

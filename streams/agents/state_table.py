@@ -6,6 +6,7 @@ tells Faust that there is nothing to restore, and reads its changelog in bulk on
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -30,6 +31,7 @@ class StateTable(faust.Table[bytes, bytes]):
 
     # Set by `attach`, as Faust makes tables with arguments of its own.
     states: OwnedStates
+    in_turn: asyncio.Lock
     _stage_of: StageOf
     _stages: dict[int, Stage]
     _turn: int
@@ -53,6 +55,7 @@ class StateTable(faust.Table[bytes, bytes]):
             await start_over(app.consumer, {TP(topic.name, number) for topic in sources for number in partitions})
 
         self.states = OwnedStates(self.changelog_topic.get_topic_name(), log, publish, on_empty)
+        self.in_turn = asyncio.Lock()
         self._stage_of = stage_of
         self._stages = {}
         self._turn = 0

@@ -103,7 +103,9 @@ class CallingHours(Detector[Settings, CallingHoursState]):
         if verdict.allowed:
             # Calls may be told of a little out of order: one before the last that was outside says nothing of it.
             if state.episode.is_firing and fact.at > state.last_outside:
-                return self._resolve(fact)
+                # A call that the states' rules do not hold for says nothing about one that they forbade.
+                strict = law.allowed_at(fact.contact_details, self.subject.value, fact.at, by_states=True)
+                return self._resolve(fact) if strict.allowed else NOTHING
             return NOTHING
         state.outside += 1
         state.last_outside = max(state.last_outside, fact.at)

@@ -162,7 +162,9 @@ class SlicingConsumer(FaustConsumer):
         fetched, _ = await self._wait_next_records(timeout)
         if self.should_stop:
             return
-        if not self.flow_active:
+        if not self._goes_on(generation):
+            # What was fetched before a rebalance may lie past what was applied by then: handed out, it would have
+            # agents pass over what comes before it.
             await self._go_back()
             return
         assert fetched is not None
@@ -202,7 +204,7 @@ class SlicingConsumer(FaustConsumer):
             yield record if at is None else msgspec.structs.replace(record, timestamp=at)
 
     async def _go_back(self) -> None:
-        """Set positions to what was applied; the flow was stopped while records were fetched."""
+        """Set positions to what was applied; the partitions were given out anew while records were fetched."""
         self._let_go()
         try:
             await self.perform_seek()

@@ -140,7 +140,7 @@ def test_workers_on_kafka_say_what_a_replay_says(
     replay = Replay(settings)
     emitted = list(replay.run(records))
     expected = [record for record in emitted if record.topic == ALERTS.name]
-    assert {rule for rule, _, _ in _subjects(expected)} == {"answer_rate_collapse", "volume_spike", "opt_out"}
+    assert {rule for rule, _, _ in _subjects(expected)} >= {"answer_rate_collapse", "volume_spike", "opt_out"}
     assert _subjects(alerts) == _subjects(expected)
     assert _rings(settings, tables) == _rings(settings, replay.tables["numbers"])
     if workers == 1:

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from schemas.alert import Alert, Subject, SubjectKind
+from schemas.call import CallFact
+from schemas.log import Log, NewRecord, Record
+from schemas.settings import Settings
+from schemas.times import SECOND
+from schemas.topics import ALERTS, CALLBACKS, CAMPAIGNS, OPTOUTS
+from streams.agents.app import CHANGELOGS, STAGES, create_app
+from streams.agents.replay import Replay
+from streams.agents.subject import SubjectState
+from streams.transports.kafka.log import KafkaLog
+from streams.transports.kafka.topics import create_topics
+
+pytestmark = pytest.mark.kafka
+
+import time as _t
+import streams.agents.app as _app
+import streams.transports.slicing as _sl
+import streams.agents.state_table as _st
+import faust.transport.consumer as _fc
+EVENTS = []
+def _ev(*a): EVENTS.append((round(_t.monotonic(),3), *a))
+_pa = _app.process_all
+def _process_all(stage, run):
+    before = len(stage._data) if hasattr(stage, "_data") else None
+    pos = stage._partition(run[0].partition).applied if hasattr(stage, "_partition") else None
+    out = _pa(stage, run)
+    if run[0].topic == "callbacks": _ev("process", id(stage), run[0].partition, run[0].offset, run[-1].offset, "applied_before", pos, "emitted", len(out.emissions))
+    return out
+_app.process_all = _process_all
+_os = _sl.SlicingConsumer._slices
+def _slices(self):
+    for tp, runs in _os(self):
+        if tp.topic == "callbacks": _ev("slice", id(self), [(r[0].partition, r[0].offset, r[-1].offset) for r in runs], "gen", self.app.consumer_generation_id, "flow", self.flow_active)
+        yield tp, runs
+_sl.SlicingConsumer._slices = _slices
+_op = _sl.SlicingConsumer.perform_seek
+async def _perform_seek(self):
+    _ev("seek begins", id(self)); await _op(self); _ev("seek ends", id(self), {str(k): v for k, v in self._committed_offset.items() if k.topic == "callbacks"})
+_sl.SlicingConsumer.perform_seek = _perform_seek
+_or = _sl.SlicingConsumer.on_partitions_revoked
+async def _revoked(self, r):
+    _ev("revoke begins", id(self), {str(k): v for k, v in self._applied.items() if k.topic == "callbacks"}); await _or(self, r); _ev("revoke ends", id(self))
+_sl.SlicingConsumer.on_partitions_revoked = _revoked
+_og = _sl.SlicingConsumer._go_back
+async def _go(self):
+    _ev("go back", id(self)); await _og(self)
+_sl.SlicingConsumer._go_back = _go
+_oa = _sl.SlicingConsumer.applied
+def _applied(self, tp, o):
+    if tp.topic == "callbacks": _ev("applied", id(self), tp.partition, o)
+    _oa(self, tp, o)
+_sl.SlicingConsumer.applied = _applied
+_ow = _st.OwnedStates.own
+async def _own(self, p):
+    got = await _ow(self, p)
+    if "calls-in" in self._changelog: _ev("own", id(self), sorted(p), "taken", sorted(got))
+    return got
+_st.OwnedStates.own = _own
+
+_PARTITIONS = 4
+# Agents settle in seconds; a machine that has much else to do takes longer.
+_PATIENCE_SECONDS = 40.0
+
+AsRecords = Callable[..., Iterator[NewRecord]]
+
+
+def _on_kafka(settings: Settings, kafka: str, worker: str) -> Settings:
+    update = {
+        "broker": f"kafka://{kafka}",
+        "partitions": _PARTITIONS,
+        "kafka": settings.kafka.model_copy(update={"worker": worker, "session_seconds": 6.0}),
+    }
+    return settings.model_copy(update=update)
+
+
+@asynccontextmanager
+async def _worker(settings: Settings, log: Log) -> AsyncIterator[Any]:
+    app: Any = create_app(settings, settings.broker, log)
+    try:
+        await app.start()
+        yield app
+    finally:
+        await app.stop()
+
+
+async def _until_applied(log: KafkaLog, apps: Sequence[Any]) -> None:
+    """Wait until each partition is somebody's and worked off, stage by stage."""
+    sources = [CALLBACKS.name, OPTOUTS.name, "calls", "campaigns", "accounts"]
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        for topic in sources:
+            ends = {(topic, partition): end for partition, end in (await log.ends(topic)).items()}
+            while not _has_applied(apps, ends):  # noqa: ASYNC110 - numbers that grow, not an event
+                await asyncio.sleep(0.05)
+
+
+def _has_applied(apps: Sequence[Any], ends: Mapping[tuple[str, int], int]) -> bool:
+    applied: dict[Any, int] = {}
+    for app in apps:
+        consumer = app.consumer
+        for place in consumer.owned():
+            # What was worked off before the partition came here is committed.
+            applied[place] = consumer._applied.get(place) or consumer._committed_offset.get(place) or 0
+    return all(applied.get(place, 0) >= end for place, end in ends.items())
+
+
+async def _all_of(log: Log, topic: str) -> list[Record]:
+    ends = await log.ends(topic)
+    reader = await log.reader({(topic, partition): 0 for partition in ends})
+    records: list[Record] = []
+    try:
+        while len(records) < sum(ends.values()):
+            records.extend(await reader.fetch(5_000, 1.0))
+    finally:
+        await reader.close()
+    return records
+
+
+def _rings(settings: Settings, table: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    lateness = round(settings.lateness_seconds * SECOND)
+    rule = settings.rules.volume_spike
+    return {
+        key.decode(): SubjectState.from_bytes(
+            packed, Subject(SubjectKind.NUMBER, key.decode()), lateness, rule
+        ).counts.ring.to_bytes()
+        for key, packed in table.items()
+    }
+
+
+def _subjects(alerts: Sequence[Record] | Sequence[NewRecord]) -> set[tuple[str, str, Subject]]:
+    found = [Alert.decode(record.value or b"") for record in alerts]
+    return {(alert.rule, alert.state.value, alert.subject) for alert in found}
+
+
+def _calls_in_order(facts: Sequence[Record] | Sequence[NewRecord]) -> dict[bytes, list[tuple[str, int]]]:
+    order: dict[bytes, list[tuple[str, int]]] = {}
+    for record in facts:
+        fact = CallFact.decode(record.value or b"")
+        order.setdefault(record.key or b"", []).append((fact.call_sid, fact.revision))
+    return order
+
+
+def _share(first: Any, second: Any) -> bool:
+    mine, others = first.consumer.owned(), second.consumer.owned()
+    return bool(mine) and bool(others) and not mine & others
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_on_kafka_say_what_a_replay_says(
+    workers: int, settings: Settings, traffic: Any, as_records: AsRecords, fresh_kafka: str
+) -> None:
+    """However many workers take the partitions of a backlog, windows, rules and subjects are those of a replay."""
+    records = list(as_records(traffic.lines, settings))
+    named = [_on_kafka(settings, fresh_kafka, f"worker-{number}") for number in range(workers)]
+    create_topics(named[0], CHANGELOGS)
+    tables: dict[bytes, bytes] = {}
+
+    async def run() -> tuple[list[Record], list[Record]]:
+        log = KafkaLog.open(named[0])
+        try:
+            for start in range(0, len(records), 500):
+                await log.append(records[start : start + 500])
+            async with AsyncExitStack() as stack:
+                apps = [await stack.enter_async_context(_worker(one, log)) for one in named]
+                await _until_applied(log, apps)
+                if workers > 1:
+                    assert all(app.consumer.owned() for app in apps)
+                for app in apps:
+                    states = app.tables["numbers"].states
+                    for _, partition in {place for place in app.consumer.owned() if place[0] == "calls"}:
+                        tables.update(states.of(partition))
+            return await _all_of(log, ALERTS.name), await _all_of(log, CAMPAIGNS.name)
+        finally:
+            await log.close()
+
+    alerts, facts = asyncio.run(run())
+    replay = Replay(settings)
+    emitted = list(replay.run(records))
+    expected = [record for record in emitted if record.topic == ALERTS.name]
+    assert {rule for rule, _, _ in _subjects(expected)} >= {"answer_rate_collapse", "volume_spike", "opt_out"}
+    assert _subjects(alerts) == _subjects(expected)
+    assert _rings(settings, tables) == _rings(settings, replay.tables["numbers"])
+    if workers == 1:
+        told = [record for record in emitted if record.topic == CAMPAIGNS.name]
+        assert _calls_in_order(facts) == _calls_in_order(told)
+
+
+def test_states_move_with_their_partitions(
+    settings: Settings, traffic: Any, as_records: AsRecords, fresh_kafka: str
+) -> None:
+    """A worker that joins takes states over as they are, and one that leaves gives them back; no fact is lost."""
+    records = list(as_records(traffic.stretch[:1_200], settings))
+    first, second = (_on_kafka(settings, fresh_kafka, name) for name in ("first", "second"))
+    create_topics(first, CHANGELOGS)
+
+    async def run() -> dict[str, dict[bytes, bytes]]:
+        log = KafkaLog.open(first)
+        try:
+            async with _worker(first, log) as app:
+                await log.append(records[:400])
+                await _until_applied(log, [app])
+                async with _worker(second, log) as other:
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        while not _share(app, other):  # noqa: ASYNC110 - as above
+                            await asyncio.sleep(0.05)
+                    await log.append(records[400:800])
+                    await _until_applied(log, [app, other])
+                await log.append(records[800:])
+                # A worker with a name keeps its partitions until its session is over.
+                try:
+                    await _until_applied(log, [app])
+                except TimeoutError:
+                    c=app.consumer
+                    import pickle
+                    with open("/tmp/rd_events.pkl","wb") as f: pickle.dump(EVENTS, f)
+                    print("HANG", {str(tp):(c._applied.get(tp),c._committed_offset.get(tp),c._position_of(tp),c._end(tp),len(c._held.get(tp,()))) for tp in c.assignment() if "changelog" not in tp.topic}, c._in_work, c.flow_active, app.flow_control.is_active(), c._active_partitions, c.app.consumer_generation_id, c.alignment._places)
+                    raise
+                import pickle
+                with open("/tmp/rd_topics.pkl","wb") as f:
+                    pickle.dump({t: [(r.partition,r.offset,r.key,r.value) for r in await _all_of(log, t)] for t in ("callbacks","calls")}, f)
+                return {
+                    name: {
+                        key: packed
+                        for partition in range(_PARTITIONS)
+                        for key, packed in app.tables[name].states.of(partition).items()
+                    }
+                    for name, _ in STAGES
+                }
+        finally:
+            await log.close()
+
+    tables = asyncio.run(run())
+    replay = Replay(settings)
+    list(replay.run(records))
+    import pickle
+    with open("/tmp/rd_events.pkl","wb") as f: pickle.dump(EVENTS, f)
+    with open("/tmp/rd_tables.pkl","wb") as f: pickle.dump((tables, {k:dict(v) for k,v in replay.tables.items()}), f)
+    assert _rings(settings, tables["numbers"]) == _rings(settings, replay.tables["numbers"])
+    for name, table in replay.tables.items():
+        apart = {key for key in tables[name] if key[:1] == b"p"} if name == "calls-in-progress" else set()
+        assert tables[name].keys() - apart == {key for key in table if key[:1] != b"p" or not apart}, name
