@@ -147,7 +147,12 @@ class SlicingConsumer(FaustConsumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         busy = {topic for topic, slices in self._in_work.items() if slices >= _SLICES_IN_WORK}
-        wanted = {tp for tp in active_partitions or () if tp not in self._held and tp.topic not in busy}
+        settled = self._is_settled()
+        wanted = {
+            tp
+            for tp in active_partitions or ()
+            if tp not in self._held and tp.topic not in busy and (settled or tp.topic not in SLICED_TOPICS)
+        }
         if not wanted:
             await asyncio.sleep(_GLANCE_SECONDS)
             return {}
@@ -162,19 +167,20 @@ class SlicingConsumer(FaustConsumer):
         fetched, _ = await self._wait_next_records(timeout)
         if self.should_stop:
             return
-        if not self._goes_on(generation):
-            # What was fetched before a rebalance may lie past what was applied by then: handed out, it would have
-            # agents pass over what comes before it.
+        if not self.flow_active:
             await self._go_back()
             return
         assert fetched is not None
-        for tp, records in fetched.items():
-            if tp.topic in SLICED_TOPICS:
-                held = self._held.setdefault(tp, [])
-                held.extend(self._timed(records) if tp.topic == self._aligned_topic else records)
-                continue
-            for record in records:
-                yield tp, self._message(tp, record, record.key, record.value)
+        sliced = {tp: records for tp, records in fetched.items() if tp.topic in SLICED_TOPICS}
+        for tp, record in _single(fetched):
+            yield tp, self._message(tp, record, record.key, record.value)
+        if not self._goes_on(generation):
+            # What was fetched before a rebalance may lie past what was applied by then: handed out, it would have
+            # agents pass over what comes before it.
+            if sliced or self._held:
+                await self._go_back()
+            return
+        self._hold(sliced)
         for tp, runs in self._slices():
             last = runs[-1][-1]
             yield tp, self._message(tp, last, None, Slice(runs))
@@ -183,8 +189,23 @@ class SlicingConsumer(FaustConsumer):
                 self._let_go()
                 return
 
+    def _hold(self, fetched: Mapping[TP, Sequence[Record]]) -> None:
+        for tp, records in fetched.items():
+            held = self._held.setdefault(tp, [])
+            held.extend(self._timed(records) if tp.topic == self._aligned_topic else records)
+
     def _goes_on(self, generation: int) -> bool:
-        return self.flow_active and self.app.consumer_generation_id == generation
+        return self.flow_active and self._is_settled() and self.app.consumer_generation_id == generation
+
+    def _is_settled(self) -> bool:
+        """Whether the partitions are this worker's for good, and positions are set to what was applied.
+
+        Faust lets the flow go on before it has set the positions, and throws away what agents have in their queues
+        after it has: what is handed out in between would be lost.
+        """
+        # Faust's interfaces do not tell of it; an app without tables has nothing to recover.
+        tables: Any = self.app.tables
+        return not self.app.rebalancing and (not tables or bool(tables.recovery.completed.is_set()))
 
     def _slices(self) -> Iterator[tuple[TP, Sequence[Sequence[Record]]]]:
         """Make slices of what is held, as many as may be in work; with each the partition of its last run."""
@@ -206,10 +227,17 @@ class SlicingConsumer(FaustConsumer):
     async def _go_back(self) -> None:
         """Set positions to what was applied; the partitions were given out anew while records were fetched."""
         self._let_go()
-        try:
-            await self.perform_seek()
-        except Exception as error:  # noqa: BLE001 - the rebalance that stopped the flow sets them again
-            self.log.info("positions can't be set now: %s", error)
+        while not self.should_stop:
+            try:
+                await self.perform_seek()
+            except Exception as error:  # noqa: BLE001 - whatever it is, what was let go of must be read again
+                self.log.info("positions can't be set now: %s", error)
+                if not self._is_settled():
+                    # The rebalance sets them again.
+                    return
+                await asyncio.sleep(_MOMENT_SECONDS)
+            else:
+                return
 
     def _let_go(self) -> None:
         self._held.clear()
@@ -363,6 +391,11 @@ class SlicingConsumer(FaustConsumer):
             self._taken_over_at.pop(tp, None)
             if tp.topic == self._aligned_topic:
                 self.alignment.forget(tp.partition)
+
+
+def _single(fetched: Mapping[TP, Sequence[Record]]) -> Iterator[tuple[TP, Record]]:
+    """The records of topics that are not sliced."""
+    return ((tp, record) for tp, records in fetched.items() if tp.topic not in SLICED_TOPICS for record in records)
 
 
 def _timestamp(record: Record) -> int:
