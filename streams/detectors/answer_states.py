@@ -29,7 +29,7 @@ CHARTS = 2
 
 MARGIN = 4.0
 """Run lengths hold for known, constant rates. Estimated ones that also differ from day to day (a share of 0.01 of the
-variance) bring false alarms some four times as often, which `bench/detection.py` measures."""
+variance) bring false alarms some four times as often, which `make quality` measures."""
 
 
 def run_length(settings: AnswerRateCollapse) -> float:
