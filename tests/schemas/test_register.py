@@ -130,3 +130,10 @@ def test_many_problems_are_shown_in_bounds(tmp_path: Path) -> None:
     """A file full of mistakes shows the first twenty and counts the rest."""
     with pytest.raises(ConfigurationError, match="and 5 more"):
         load_register(write(tmp_path, HEADER + "nonsense,,,,,,\n" * 25))
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000], ids=["nested", "digits"])
+def test_a_hostile_toml_is_refused(tmp_path: Path, text: str) -> None:
+    """Endless nesting and endless numbers are refused like any other bad file, and end no program."""
+    with pytest.raises(ConfigurationError, match=r"numbers\.toml"):
+        load_register(write(tmp_path, text, "numbers.toml"))

@@ -259,3 +259,17 @@ def test_group_by_is_a_setting(make: SimpleNamespace) -> None:
         for number in ("+1", "+2", "+3"):
             router.take(make.alert(number, rule=f"rule{number}"), make.NOW)
         assert len(router.due(make.NOW + 30 * SECOND)) == groups
+
+
+def test_a_flood_drops_the_least_urgent_and_counts_them(make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past what is kept, a campaign's alert stays, and each alert that nobody is told of is counted."""
+    monkeypatch.setattr("sinks.alerts.router.MAX_ALERTS", 100)
+    router = Router(Alerting(new_alerts_per_minute=10))
+    router.take(make.alert("spring-sale", kind=CAMPAIGN, campaign=None), make.NOW)
+    for person in range(300):
+        router.take(make.alert(f"+1{person}", kind=SubjectKind.CONTACT, campaign=None), make.NOW)
+    found = [notice for _, notice in between(router, make.NOW, make.NOW + 3 * MINUTE)]
+    shown = [value for value, firing in told(found) if firing]
+    assert "spring-sale" in shown
+    counted = sum(int(word) for notice in found for word in notice.summary.split() if word.isdigit())
+    assert counted >= 301 - len(shown)

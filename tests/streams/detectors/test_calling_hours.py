@@ -177,3 +177,12 @@ def test_hours_are_those_of_the_place_and_not_of_the_caller(hour: int) -> None:
     """In Honolulu a call is allowed from 8:00 to 21:00 there, whatever the time elsewhere."""
     at = from_iso("2026-11-23T10:00:00Z") + hour * HOUR
     assert (watch("+18085550123").update(placed(at, "+18085550123")) == []) is (8 <= hour < 21)
+
+
+def test_a_call_that_the_states_law_does_not_hold_for_lifts_nothing() -> None:
+    """Debt collection at 20:40 in Miami is lawful, and does not allow sales calls that were forbidden at 20:30."""
+    hours = watch()
+    assert len(hours.update(placed(from_iso("2026-11-24T01:30:00Z"), purpose="telemarketing"))) == 2
+    assert hours.update(placed(from_iso("2026-11-24T01:40:00Z"), purpose="debt_collection")) == []
+    assert hours.describe(from_iso("2026-11-24T01:41:00Z"))["state"] == "firing"
+    assert len(hours.update(placed(from_iso("2026-11-24T15:00:00Z"), purpose="debt_collection"))) >= 1
