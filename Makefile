@@ -27,7 +27,7 @@ demo: $(READY) ## Run the main job on the embedded log with simulated traffic (D
 .PHONY: test
 test: $(READY) ## Run all tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report=
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup --cov --cov-report=
 	$(BIN)/coverage report
 
 .PHONY: lint

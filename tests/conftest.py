@@ -31,11 +31,16 @@ def _without_kafka(reason: str) -> NoReturn:
     pytest.skip(f"no Apache Kafka: {reason}")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process of the test run have all tests of the shared broker, whose topics have fixed names."""
+    """Let one process of the test run have all tests of the shared broker, whose topics have fixed names.
+
+    They come first: they mostly wait, for minutes in all, and whoever begins them last is waited for.
+    """
     for item in items:
         if item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.xdist_group("kafka"))
+    items.sort(key=lambda item: item.get_closest_marker("kafka") is None)
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,12 @@ flush_seconds = 0.2
 number_limit = 30
 [rules.answer_rate_collapse]
 false_alarms_per_day = 0.03
+# Of a number that falls, a streak or the collapse is told first, by the order of its calls.
+[rules.no_answer_streak]
+enabled = false
+# The simulated days are turned: by the clock, people are called at night.
+[rules.calling_hours]
+enabled = false
 """
 
 

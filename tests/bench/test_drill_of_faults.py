@@ -13,7 +13,7 @@ from bench.drill.table import Row
 from bench.drill.traffic import simulate_traffic
 
 # On one stand, as starting it takes longer than a fault; `make drill` has the others.
-_DRILLED = ("worker killed", "graceful stop", "broker killed", "zombie")
+_DRILLED = ("worker killed", "broker killed", "zombie")
 # Of this shape, a replay says the same whatever the order of calls that are minutes apart.
 _MINUTES = 30
 _CALLS_PER_DAY = 600.0

@@ -53,6 +53,9 @@ number_limit = 20
 # The days are turned, so that the end is a working day: by the clock, people are called at night.
 [rules.calling_hours]
 enabled = false
+# Of a number that falls, a streak or the collapse is told first, by the order of its calls.
+[rules.no_answer_streak]
+enabled = false
 """
 
 _SCENARIO = Scenario(
