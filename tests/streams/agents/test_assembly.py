@@ -355,3 +355,18 @@ def test_slices_and_crashes_change_no_byte(callbacks: list[Callback], sizes: lis
             continue
         start += size
     assert emitted == whole
+
+
+def test_a_tick_tells_the_accounts_that_nothing_came(make_callback: Make, as_records: Lay) -> None:
+    """A tick makes one fact for each account that called lately, and none for one that rests."""
+    calls = [
+        make_callback("CA1", CallStatus.COMPLETED),
+        msgspec.structs.replace(make_callback("CA2", CallStatus.COMPLETED), account_sid="AC2"),
+    ]
+    ticks = [
+        make_callback("", None, None, kind=CallbackKind.TICK, received_at=START + hours * HOUR) for hours in (5, 9 * 24)
+    ]
+    effects = process_all(AssembleStage(Assembly(), {}), as_records([*calls, *ticks]))
+    told = [CallFact.decode(one.value or b"") for one in effects.emissions if one.topic == ACCOUNTS.name]
+    quiet = [(fact.account_sid, fact.at) for fact in told if fact.fact is FactKind.QUIET]
+    assert quiet == [("AC1", START + 5 * HOUR), ("AC2", START + 5 * HOUR)]
