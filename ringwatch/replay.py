@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from ringwatch.garbage import rare_collections
 from ringwatch.register import read_register
 from ringwatch.verdict import judge
 from schemas.alert import Alert
@@ -48,7 +49,8 @@ def run_replay(files: tuple[Path, ...], settings: Settings, *, as_json: bool, tr
     terms = Terms.of(settings, read_register(settings))
     counts: Counter[str] = Counter()
     replay = Replay(settings)
-    alerts = replay.alerts(_records(files, terms, counts))
+    with rare_collections():
+        alerts = replay.alerts(_records(files, terms, counts))
     for alert in alerts:
         _print(alert, as_json=as_json)
     seconds = time.perf_counter() - started

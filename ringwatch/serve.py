@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 
 import click
 import uvloop
 
+from ringwatch.garbage import rare_collections
 from ringwatch.program import P, run_until_stopped
 from schemas.settings import Settings
-
-# A full collection holds every request up for 100 to 200 ms. Records and states form no cycles, so rare ones suffice.
-_COLLECTIONS = (50_000, 20, 50)
 
 # A fault of the program itself, as agents end the process by it too: a supervisor shall start it again.
 _FAULT = 70
@@ -29,17 +26,14 @@ def serve(running: AbstractAsyncContextManager[P], words: Callable[[P], Iterable
     Returns:
         The exit code.
     """
+    with ExitStack() as stack:
 
-    def ready(program: P) -> None:
-        _spare_requests()
-        for line in words(program):
-            click.echo(line, err=True)
+        def ready(program: P) -> None:
+            stack.enter_context(rare_collections())
+            for line in words(program):
+                click.echo(line, err=True)
 
-    try:
         died = uvloop.run(run_until_stopped(running, on_ready=ready))
-    finally:
-        # What stays frozen at the end is reported as leaked by libraries that look.
-        gc.unfreeze()
     return _FAULT if died else 0
 
 
@@ -55,10 +49,3 @@ def about_callbacks(settings: Settings, *, insecure: bool) -> list[str]:
             )
         ]
     return []
-
-
-def _spare_requests() -> None:
-    """Leave what lives as long as the program (modules, models, routes) out of every later garbage collection."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTIONS)
