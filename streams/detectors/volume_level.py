@@ -35,6 +35,9 @@ def _kinds() -> list[int]:
 class VolumeLevel(msgspec.Struct, array_like=True):
     """Mean count of a bucket by hour of week, shrunk to the hour of day on the same kind of day, times today's level.
 
+    The mean is that of the buckets with calls, as an hour may be called in only at its beginning or its end. One bucket
+    of each hour counts even if it had none, so that the burst of one night does not pass for the norm of all.
+
     Attributes:
         totals: calls by hour of week, 168.
         buckets: buckets seen by hour of week, 168.
@@ -43,6 +46,8 @@ class VolumeLevel(msgspec.Struct, array_like=True):
         observed: recent calls, decayed by the bucket.
         expected: what was expected of them.
         learned: buckets ever learned.
+        active: buckets with calls by hour of week, 168.
+        kind_active: buckets with calls by hour of day, 48.
     """
 
     totals: list[int] = msgspec.field(default_factory=_week)
@@ -52,19 +57,28 @@ class VolumeLevel(msgspec.Struct, array_like=True):
     observed: float = 0.0
     expected: float = 0.0
     learned: int = 0
+    active: list[int] = msgspec.field(default_factory=list)
+    kind_active: list[int] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Let all buckets of a past in which those with calls were not told apart pass for such."""
+        if not self.active:
+            self.active, self.kind_active = self.buckets.copy(), self.kind_buckets.copy()
 
     def mean(self, hour: int, per_hour: int) -> float | None:
         """The mean count of a bucket in an hour of week; None if its hour of day was never seen.
 
-        (T_w + k m) / (n_w + k), with m the mean of the hour of day and k the buckets of an hour: after one week the
-        hour's own past weighs as much as its neighbours'.
+        (T_w + k m) / (n_w + k), with m the mean of the hour of day, n_w the buckets with calls and k the buckets of an
+        hour: after one week of calls all the hour its own past weighs as much as its neighbours'.
         """
         kind = kind_of(hour)
         seen = self.kind_buckets[kind]
         if not seen:
             return None
-        prior = self.kind_totals[kind] / seen
-        return (self.totals[hour] + per_hour * prior) / (self.buckets[hour] + per_hour)
+        prior = self.kind_totals[kind] / max(self.kind_active[kind], seen / per_hour)
+        return (self.totals[hour] + per_hour * prior) / (
+            max(self.active[hour], self.buckets[hour] / per_hour) + per_hour
+        )
 
     def known(self, hour: int, per_hour: int) -> bool:
         """Whether the past says enough of an hour of week to hold a bucket against."""
@@ -84,24 +98,35 @@ class VolumeLevel(msgspec.Struct, array_like=True):
             per_hour: buckets of an hour.
             decay: what a bucket leaves of the weight of those before it.
         """
+        self.observed *= decay
+        self.expected *= decay
+        # Silence tells nothing of the level of calls, and the lines may just be closed.
+        if count:
+            mean = self.mean(hour, per_hour)
+            if mean is not None:
+                self.observed += count
+                self.expected += mean
         kind = kind_of(hour)
-        seen = self.kind_buckets[kind]
-        if seen:
-            # The formula of `mean`, written out, as `seen` is at hand.
-            prior = self.kind_totals[kind] / seen
-            mean = (self.totals[hour] + per_hour * prior) / (self.buckets[hour] + per_hour)
-            self.observed = self.observed * decay + count
-            self.expected = self.expected * decay + mean
         if self.buckets[hour] >= MEMORY_WEEKS * per_hour:
-            total, buckets = round(self.totals[hour] / 2), round(self.buckets[hour] / 2)
-            self.kind_totals[kind] += total - self.totals[hour]
-            self.kind_buckets[kind] += buckets - self.buckets[hour]
-            self.totals[hour], self.buckets[hour] = total, buckets
+            self._halve(hour, kind)
         self.totals[hour] += count
         self.buckets[hour] += 1
         self.kind_totals[kind] += count
         self.kind_buckets[kind] += 1
+        if count:
+            self.active[hour] += 1
+            self.kind_active[kind] += 1
         self.learned += 1
+
+    def _halve(self, hour: int, kind: int) -> None:
+        for of_week, of_kind in (
+            (self.totals, self.kind_totals),
+            (self.buckets, self.kind_buckets),
+            (self.active, self.kind_active),
+        ):
+            half = round(of_week[hour] / 2)
+            of_kind[kind] += half - of_week[hour]
+            of_week[hour] = half
 
     def learn_silence(self, hour: int, buckets: int, per_hour: int, decay: float) -> None:
         """Take in closed buckets without calls: to the last bit what `learn` makes of them one by one, but cheaper.
@@ -120,16 +145,10 @@ class VolumeLevel(msgspec.Struct, array_like=True):
             self.learn_silence(hour, buckets - room - 1, per_hour, decay)
             return
         kind = kind_of(hour)
-        total, kind_total = self.totals[hour], self.kind_totals[kind]
-        observed, expected = self.observed, self.expected
-        first = self.kind_buckets[kind]
-        ahead = self.buckets[hour] + per_hour - first
-        # A closed form would round otherwise, and the state would depend on how the silence was cut by calls. The very
-        # first bucket of an hour of day has no mean to be held against.
-        for seen in range(max(first, 1), first + buckets):
-            observed *= decay
-            expected = expected * decay + (total + per_hour * (kind_total / seen)) / (ahead + seen)
-        self.observed, self.expected = observed, expected
+        # A power would round otherwise, and the state would depend on how the silence was cut by calls.
+        for _ in range(buckets):
+            self.observed *= decay
+            self.expected *= decay
         self.buckets[hour] += buckets
         self.kind_buckets[kind] += buckets
         self.learned += buckets

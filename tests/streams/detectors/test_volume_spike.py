@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -219,3 +220,44 @@ def test_an_hour_forgets_by_halves() -> None:
     assert (level.buckets[10], level.mean(10, 12)) == (192, 4.0)
     level.learn(10, 4, 12, 0.9)
     assert (level.buckets[10], level.kind_buckets[10], level.mean(10, 12)) == (97, 97, 4.0)
+
+
+def opening_hours(days: range, per_bucket: int) -> list[int]:
+    """So many calls in every bucket from 8:40 to 21:05, on weekdays."""
+    open_at, close_at = 8 * HOUR + 40 * MINUTE, 21 * HOUR + 5 * MINUTE
+    return [
+        START + day * DAY + at + call * 1_000
+        for day in days
+        if day % 7 < 5
+        for at in range(open_at, close_at, BUCKET)
+        for call in range(per_bucket)
+    ]
+
+
+def test_the_edges_of_a_schedule_are_no_spikes() -> None:
+    """An hour of which only the first five minutes are called in expects in them what they always bring."""
+    spike = spike_of()
+    assert feed(spike, opening_hours(range(21), 60)) == []
+    closing = START + 21 * DAY + 21 * HOUR
+    assert feed(spike, opening_hours(range(21, 22), 60)) == []
+    assert spike.describe(closing)["expected"] == 60.0
+    [fired] = feed(spike, burst(START + 22 * DAY + 21 * HOUR, 180))
+    assert fired.since == START + 22 * DAY + 21 * HOUR
+
+
+def test_one_burst_at_night_is_no_norm() -> None:
+    """Each hour counts as one bucket with calls at least: a burst of one night hardly moves the limit of the next."""
+    spike = spike_of()
+    assert feed(spike, opening_hours(range(14), 60)) == []
+    nights = [START + day * DAY + 3 * HOUR for day in range(14, 19)]
+    assert [len(feed(spike, burst(night, 60))) for night in nights] == [1, 2, 2, 2, 2]
+
+
+def test_a_past_that_did_not_tell_buckets_with_calls_apart_is_read() -> None:
+    """In states from before that was kept, every bucket passes for one with calls, and the mean is as it was."""
+    level = VolumeLevel()
+    for index in range(24):
+        level.learn(10, 4 * (index % 2), 12, 0.9)
+    assert level.mean(10, 12) == 4.0
+    packed = msgspec.msgpack.encode(msgspec.to_builtins(level)[:7])
+    assert msgspec.msgpack.decode(packed, type=VolumeLevel).mean(10, 12) == 2.0
