@@ -250,9 +250,10 @@ class AssembleStage:
         index = 0
         # The heap's order depends on what was pushed when; the order of closings must not.
         for due, key in sorted(set(due_now)):
-            state = self._calls.touch(key)
+            state = self._calls.get(key)
+            assert state is not None
             if state.ended or state.told is None:
-                index = self._tell_missing(key, state, Origin(record.partition, record.offset, index), record.timestamp)
+                index = self._tell_missing(key, record, index)
                 self._calls.remove(key)
             else:
                 index = self._close(key, due, record, index)
@@ -268,19 +269,24 @@ class AssembleStage:
         origin = Origin(record.partition, record.offset, index)
         return self._tell(key.removeprefix(_CALL_KEY).decode(), state, origin, record.timestamp)
 
-    def _tell_missing(self, key: bytes, state: CallState, origin: Origin, timestamp: int) -> int:
+    def _tell_missing(self, key: bytes, record: Record, index: int) -> int:
         """Tell the account of callbacks that never came, now that none is waited for; give the next free index."""
+        state = self._calls.get(key)
+        assert state is not None
         missing = missing_callbacks(state.known)
         if not missing or not state.counted or state.told is None:
-            return origin.index
+            return index
+        self._calls.touch(key)
         state.revision += 1
-        fact = self._fact(
-            key.removeprefix(_CALL_KEY).decode(), state, FactKind.REVISED, origin, state.told.contribution, state.told
-        )
-        told = msgspec.structs.replace(fact, missing_callbacks=missing)
-        key = told.account_sid.encode()
-        self._emissions.append(NewRecord(ACCOUNTS.name, key, told.encode(), timestamp=timestamp))
-        return origin.index + 1
+        call_sid, told = key.removeprefix(_CALL_KEY).decode(), state.told
+        origin = Origin(record.partition, record.offset, index)
+        fact = self._fact(call_sid, state, FactKind.REVISED, origin, told.contribution, told)
+        value = msgspec.structs.replace(fact, missing_callbacks=missing).encode()
+        self._emissions.append(NewRecord(ACCOUNTS.name, fact.account_sid.encode(), value, timestamp=record.timestamp))
+        # The call is forgotten, but after a crash before that it comes due once more, and must not tell of it again.
+        state.applied = record.offset
+        state.known.sequences = 0
+        return index + 1
 
     def _apply(
         self,

@@ -185,7 +185,8 @@ class States(Generic[S]):
         self._create = create
         self._cache: OrderedDict[bytes, S] = OrderedDict()
         self._touched: dict[bytes, None] = {}
-        self._removed: dict[bytes, None] = {}
+        # With the last state of those that were changed before they were removed.
+        self._removed: dict[bytes, S | None] = {}
 
     def get(self, key: bytes) -> S | None:
         """The state of a key, if there is one; to be passed to `touch` before it is changed."""
@@ -216,10 +217,10 @@ class States(Generic[S]):
         return state
 
     def remove(self, key: bytes) -> None:
-        """Let go of a key at the end of the slice."""
-        self._cache.pop(key, None)
+        """Let go of a key at the end of the slice; what was changed of it before is written all the same."""
+        last = self._cache.pop(key, None)
+        self._removed[key] = last if key in self._touched else None
         self._touched.pop(key, None)
-        self._removed[key] = None
 
     def is_touched(self, key: bytes) -> bool:
         """Whether a key's state was changed since the last flush."""
@@ -231,7 +232,11 @@ class States(Generic[S]):
         self._cache.pop(key, None)
 
     def flush(self, partition: int) -> tuple[list[StateChange], list[StateChange]]:
-        """Write the touched states into the table; give the changes and the removals, each in order of touch."""
+        """Write the touched states into the table; give the changes and the removals, each in order of touch.
+
+        A crash may come between the two. So the last state of a removed key is among the changes, or the table would go
+        back to the one before the slice.
+        """
         changes = []
         for key in self._touched:
             packed = self._encode(self._cache[key])
@@ -239,8 +244,13 @@ class States(Generic[S]):
             self._cache.move_to_end(key)
             self._data[key] = packed
             changes.append(StateChange(partition, key, packed))
-        gone = [key for key in self._removed if self._data.pop(key, None) is not None]
-        removals = [StateChange(partition, key, None) for key in gone]
+        removals = []
+        for key, last in self._removed.items():
+            if self._data.pop(key, None) is None:
+                continue
+            if last is not None:
+                changes.append(StateChange(partition, key, self._encode(last)))
+            removals.append(StateChange(partition, key, None))
         self._touched.clear()
         self._removed.clear()
         while len(self._cache) > self._cached:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.call import CallFact, CallStatus, Direction, Disposition, FactKind
+from schemas.call import CallFact, CallStatus, Direction, Disposition, FactKind, Origin
 from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
-from schemas.log import Record
+from schemas.log import NewRecord, Record
 from schemas.settings import Assembly
 from schemas.times import HOUR, MINUTE, SECOND
 from schemas.topics import ACCOUNTS, CALLS, CAMPAIGNS, CONTACTS, DEADLETTERS
@@ -355,6 +355,105 @@ def test_slices_and_crashes_change_no_byte(callbacks: list[Callback], sizes: lis
             continue
         start += size
     assert emitted == whole
+
+
+def _crashed(before: dict[bytes, bytes], effects: Effects, written: int) -> dict[bytes, bytes]:
+    """What the table holds after a crash that came when so many changes were written."""
+    survived = dict(before)
+    for change in effects.changes[:written]:
+        if change.value is None:
+            survived.pop(change.key, None)
+        else:
+            survived[change.key] = change.value
+    return survived
+
+
+class _Reader:
+    """Takes in what a stage that reads the facts takes in: of each key those whose origin ascends."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes | None, CallFact]] = []
+        self._last: dict[tuple[str, bytes | None], Origin] = {}
+
+    def read(self, emissions: Sequence[NewRecord]) -> None:
+        for emission in emissions:
+            fact = CallFact.decode(emission.value or b"")
+            place = (emission.topic, emission.key)
+            if place not in self._last or fact.origin > self._last[place]:
+                self._last[place] = fact.origin
+                self.taken.append((*place, fact))
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_crash_at_any_write_tells_nothing_twice(make_callback: Make, as_records: Lay, cut: int) -> None:
+    """A call with a gap is told of once, wherever the slice that forgets it began and was cut off."""
+    records = as_records(
+        [
+            make_callback("CA1", CallStatus.INITIATED, START, sequence=0),
+            make_callback("CA1", CallStatus.COMPLETED, START + MINUTE, sequence=2, call_duration=5),
+            make_callback("CA2", CallStatus.INITIATED, START + 3 * HOUR, sequence=0),
+            make_callback("CA3", CallStatus.INITIATED, START + 9 * HOUR, sequence=0),
+        ]
+    )
+    whole = _Reader()
+    whole.read(process_all(AssembleStage(Assembly(), {}), records).emissions)
+    assert [fact.missing_callbacks for *_, fact in whole.taken].count(1) == 1
+
+    table: dict[bytes, bytes] = {}
+    first = process_all(AssembleStage(Assembly(), table), records[:cut]).emissions
+    changes = process_all(AssembleStage(Assembly(), dict(table)), records[cut:3]).changes
+    for written in range(len(changes) + 1):
+        survived = dict(table)
+        reader = _Reader()
+        reader.read(first)
+        effects = process_all(AssembleStage(Assembly(), survived), records[cut:3])
+        reader.read(effects.emissions)
+        reader.read(process_all(AssembleStage(Assembly(), _crashed(table, effects, written)), records[cut:]).emissions)
+        assert reader.taken == whole.taken
+
+
+@given(
+    st.lists(st.tuples(_callbacks(), st.sampled_from([0, 0, 0, 1, 2, 5, 30])), min_size=1, max_size=25),
+    st.lists(st.integers(1, 6), max_size=25),
+    st.data(),
+)
+@settings(deadline=None, max_examples=150)
+def test_crashes_while_calls_are_closed_and_forgotten_tell_nothing_twice(
+    callbacks: list[tuple[Callback, int]], sizes: list[int], data: st.DataObject
+) -> None:
+    """However much time passes between callbacks, and wherever it crashes, readers take in the same facts."""
+    records, passed = [], 0
+    for place, (callback, hours) in enumerate(callbacks):
+        passed += hours * HOUR
+        later = msgspec.structs.replace(
+            callback,
+            received_at=callback.received_at + passed,
+            happened_at=None if callback.happened_at is None else callback.happened_at + passed,
+        )
+        records.append(
+            Record("callbacks", 0, place, later.received_at, later.call_sid.encode(), later.encode()),
+        )
+    whole, reader = _Reader(), _Reader()
+    whole.read(process_all(AssembleStage(Assembly(), {}), records).emissions)
+
+    survived: dict[bytes, bytes] = {}
+    stage = AssembleStage(Assembly(), survived)
+    start = 0
+    sizes = [*sizes, len(records)]
+    while start < len(records):
+        size = sizes.pop(0) if sizes else len(records)
+        before = dict(survived)
+        effects = process_all(stage, records[start : start + size])
+        reader.read(effects.emissions)
+        if data.draw(st.booleans(), label="crash"):
+            survived = _crashed(
+                before, effects, data.draw(st.integers(0, len(effects.changes)), label="changes written")
+            )
+            stage = AssembleStage(Assembly(), survived)
+            sizes.append(size)
+            continue
+        start += size
+    assert reader.taken == whole.taken
 
 
 def test_a_tick_tells_the_accounts_that_nothing_came(make_callback: Make, as_records: Lay) -> None:
