@@ -128,7 +128,8 @@ class CallFact(Versioned, frozen=True, kw_only=True):
         fact: placed, ended or revised.
         revision: 0 for the first fact of the call, then one more each; the highest is the latest word.
         origin: the callback that caused it.
-        at: event time of the latest it tells: the end, else the attempt; in milliseconds since the epoch.
+        at: event time of the latest it tells: the end, else the attempt; of callbacks that never came, when none was
+            waited for any more; in milliseconds since the epoch.
         number: the company's own number (the caller of an outbound call).
         contact: the other party.
         counted: whether windows and rules count it: an outbound leg that the settings choose.

@@ -253,7 +253,7 @@ class AssembleStage:
             state = self._calls.get(key)
             assert state is not None
             if state.ended or state.told is None:
-                index = self._tell_missing(key, record, index)
+                index = self._tell_missing(key, due, record, index)
                 self._calls.remove(key)
             else:
                 index = self._close(key, due, record, index)
@@ -269,7 +269,7 @@ class AssembleStage:
         origin = Origin(record.partition, record.offset, index)
         return self._tell(key.removeprefix(_CALL_KEY).decode(), state, origin, record.timestamp)
 
-    def _tell_missing(self, key: bytes, record: Record, index: int) -> int:
+    def _tell_missing(self, key: bytes, due: int, record: Record, index: int) -> int:
         """Tell the account of callbacks that never came, now that none is waited for; give the next free index."""
         state = self._calls.get(key)
         assert state is not None
@@ -281,7 +281,9 @@ class AssembleStage:
         call_sid, told = key.removeprefix(_CALL_KEY).decode(), state.told
         origin = Origin(record.partition, record.offset, index)
         fact = self._fact(call_sid, state, FactKind.REVISED, origin, told.contribution, told)
-        value = msgspec.structs.replace(fact, missing_callbacks=missing).encode()
+        # A call that was closed as silent is waited for a day longer; being rare, it is no measure for all others.
+        at = due if state.known.closed_at is None else fact.at
+        value = msgspec.structs.replace(fact, at=at, missing_callbacks=missing).encode()
         self._emissions.append(NewRecord(ACCOUNTS.name, fact.account_sid.encode(), value, timestamp=record.timestamp))
         # The call is forgotten, but after a crash before that it comes due once more, and must not tell of it again.
         state.applied = record.offset

@@ -7,16 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.alert import Subject, SubjectKind
 from schemas.call import CallFact, CallStatus, Direction, Disposition, FactKind, Origin
 from schemas.callback import Callback, CallbackKind
 from schemas.dead_letter import DeadLetter
 from schemas.log import NewRecord, Record
+from schemas.rule_settings.conduct import MissingCallbacks as MissingCallbacksSettings
 from schemas.settings import Assembly
 from schemas.times import HOUR, MINUTE, SECOND
 from schemas.topics import ACCOUNTS, CALLS, CAMPAIGNS, CONTACTS, DEADLETTERS
 from streams.agents.assemble import AssembleStage
 from streams.agents.call import Known, disposition_of, merge, read
 from streams.agents.stage import Effects, process_all
+from streams.detectors.missing_callbacks import MissingCallbacks
 
 START = 1_795_000_000_000
 
@@ -454,6 +457,44 @@ def test_crashes_while_calls_are_closed_and_forgotten_tell_nothing_twice(
             continue
         start += size
     assert reader.taken == whole.taken
+
+
+def _calls_with_gaps(make: Make, days: int) -> list[Callback]:
+    """Calls of eight hours a day, two a minute; of every fiftieth a callback is missing."""
+    calls = []
+    for day in range(days):
+        for place in range(8 * 120):
+            start = START + day * 24 * HOUR + place * 30 * SECOND
+            sid, sequence = f"CA{day}-{place}", 2 if place % 50 == 0 else 1
+            calls.append(make(sid, CallStatus.INITIATED, start, sequence=0))
+            calls.append(make(sid, CallStatus.NO_ANSWER, start + 20 * SECOND, sequence=sequence))
+    return calls
+
+
+def test_a_gap_is_told_with_the_time_at_which_it_became_known(make_callback: Make, as_records: Lay) -> None:
+    """An account learns how long it takes until a gap is known, so that those of a day do not fire in the night."""
+    assembly = Assembly(remember_minutes=600)
+    records = as_records(_calls_with_gaps(make_callback, 6))
+    effects = process_all(AssembleStage(assembly, {}), records)
+    told = [CallFact.decode(one.value or b"") for one in effects.emissions if one.topic == ACCOUNTS.name]
+    gaps = [fact for fact in told if fact.missing_callbacks]
+    assert {fact.at - fact.after.attempted_at for fact in gaps} == {20 * SECOND + 10 * HOUR}
+    rule = MissingCallbacks(MissingCallbacksSettings(), Subject(SubjectKind.ACCOUNT, "AC1"))
+    assert [finding for fact in told for finding in rule.update(fact)] == []
+    assert rule.state.gaps.delay == 20 * SECOND + 11 * HOUR
+
+
+def test_a_gap_of_a_call_that_was_closed_is_told_with_its_end(make_callback: Make, as_records: Lay) -> None:
+    """A call that never ended is waited for a day more, which is no measure of when gaps become known."""
+    calls = [
+        make_callback("CA1", CallStatus.INITIATED, START, sequence=0),
+        make_callback("CA1", CallStatus.IN_PROGRESS, START + SECOND, sequence=2),
+        make_callback("CA2", CallStatus.INITIATED, START + 5 * HOUR, sequence=0),
+        make_callback("CA3", CallStatus.INITIATED, START + 40 * HOUR, sequence=0),
+    ]
+    effects = process_all(AssembleStage(Assembly(), {}), as_records(calls))
+    told = [CallFact.decode(one.value or b"") for one in effects.emissions if one.topic == ACCOUNTS.name]
+    assert [fact.at for fact in told if fact.missing_callbacks] == [START + SECOND + 4 * HOUR]
 
 
 def test_a_tick_tells_the_accounts_that_nothing_came(make_callback: Make, as_records: Lay) -> None:
