@@ -262,10 +262,18 @@ class HeldSuppressions:
     def _count_change(self, timestamp: int) -> None:
         self.changes += 1
         if self.changes % self._sweep_every == 0:
-            for key, rule, scope in [place for place, until in self._ending.items() if until < timestamp - GRACE]:
-                # The end of a word that allowed is told by a record of its own, which is still to come.
-                if rule != OVERRIDE or not self._words[key].allows:
-                    self._drop(key, rule, scope)
+            self._sweep(timestamp - GRACE)
+
+    def _sweep(self, before: int) -> None:
+        for key, rule, scope in [place for place, until in self._ending.items() if until < before]:
+            # The end of a word that allowed is told by a record of its own, which is still to come.
+            if rule != OVERRIDE or not self._words[key].allows:
+                self._drop(key, rule, scope)
+        # A worker that does its work again, or was taken for dead, says what was overtaken within minutes, and who
+        # begins at the log's beginning comes to the end once more. A new word is later than one of a day ago anyway.
+        self._lifted_by = {
+            place: cause for place, cause in self._lifted_by.items() if (time_of_cause(cause) or 0) >= before
+        }
 
 
 def _strongest(

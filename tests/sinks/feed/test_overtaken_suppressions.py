@@ -11,6 +11,7 @@ import pytest
 from schemas.alert import Subject, SubjectKind
 from schemas.log import NewRecord
 from schemas.suppression import cause_header
+from sinks.feed.suppressions import GRACE, HeldSuppressions
 
 _PERSON = Subject(SubjectKind.CONTACT, "+12025550123")
 
@@ -50,3 +51,22 @@ def test_a_source_made_anew_and_a_clock_set_back_are_believed(feed: SimpleNamesp
                 assert service.board.suppressions.get(_PERSON, feed.NOW) is not None
 
     asyncio.run(scenario())
+
+
+def test_ends_are_remembered_for_as_long_as_they_can_be_overtaken(feed: SimpleNamespace) -> None:
+    """An end of more than a day ago is let go, a later one is kept; else the memory of them would grow for ever."""
+    held = HeldSuppressions(sweep_every=4)
+    verdict = feed.suppression()
+    times = {"old": feed.NOW - GRACE - 1, "new": feed.NOW - GRACE}
+
+    def is_remembered(scope: str) -> bool:
+        ((_, earlier),) = cause_header(9, times[scope] - 1)
+        return held.is_overtaken(msgspec.structs.replace(verdict, scope=scope), earlier)
+
+    for scope, at in times.items():
+        ((_, cause),) = cause_header(10, at)
+        held.lift(_PERSON, verdict.rule, scope, at, cause)
+    assert (is_remembered("old"), is_remembered("new")) == (True, True)
+    for other in range(2):
+        held.apply(verdict, verdict.encode(), feed.NOW + other - 1)
+    assert (is_remembered("old"), is_remembered("new")) == (False, True)
