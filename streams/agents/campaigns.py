@@ -285,17 +285,17 @@ class CampaignsStage:
             return ()
         self._newest = max(self._newest, fact.at)
         if fact.fact is FactKind.OPTED_OUT:
-            return as_records(self._look_at_shares(campaign, fact, touched), record)
+            return as_records(self._look_at_shares(campaign, fact, touched), record, fact.account_sid)
         applied = campaign.counts.apply(fact)
         findings = look_for_spike(campaign.spike, campaign.counts, applied.changes)
         if applied.late:
-            return as_records(findings, record)
+            return as_records(findings, record, fact.account_sid)
         more = (
             self._look_at_answers(campaign, fact, touched),
             self._look_at_shares(campaign, fact, touched),
             campaign.detectors.update(fact),
         )
-        return as_records([*findings, *chain(*more)] if any(more) else findings, record)
+        return as_records([*findings, *chain(*more)] if any(more) else findings, record, fact.account_sid)
 
     def _look_at_answers(self, campaign: CampaignState, fact: CallFact, touched: dict[str, None]) -> Sequence[Finding]:
         ended_at, disposition = fact.after.ended_at, fact.after.disposition

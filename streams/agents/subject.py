@@ -236,7 +236,7 @@ class SubjectStage:
             fresh.applied = state.applied
             state = self._states.replace(key, fresh)
         state.partition = record.partition
-        return as_records(state.apply(fact), record)
+        return as_records(state.apply(fact), record, fact.account_sid)
 
     def _sweep(self, partition: int) -> None:
         """Remove subjects silent for so long that their next fact would start anew anyway."""
