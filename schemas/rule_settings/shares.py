@@ -45,7 +45,10 @@ class InvalidNumbers(ShareSettings):
 
     usual_share: Probability = Field(0.03, description="Share of invalid numbers to expect before anything is known.")
     contact_calls: int = Field(
-        2, ge=1, description="Calls to a contact that found no such number before the contact is suppressed."
+        2,
+        ge=1,
+        description="Calls to a contact that found no such number, with no answered call in between, before the rule "
+        "fires on it.",
     )
     suppress_contacts: bool = Field(True, description="Whether a contact whose number does not exist is suppressed.")
 

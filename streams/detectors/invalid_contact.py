@@ -33,7 +33,7 @@ class InvalidContactState(DetectorState, array_like=True):
     """What is kept of a contact.
 
     Attributes:
-        in_a_row: calls that found no such number since one last found it.
+        in_a_row: calls that found no such number since one was last seen to find it.
         first: event time of the first of them, in milliseconds since the epoch.
         last: event time of the last of them.
         suppressed: whether the run under way asked for a suppression.
@@ -50,7 +50,8 @@ class InvalidContact(Detector[Settings, InvalidContactState]):
 
     Use it on each contact, beside the rule on a campaign's share of such calls. A call that rang, was answered or met a
     busy line says that the number exists: it begins the count anew, resolves the alert and lifts the suppression. Calls
-    that failed for other reasons, were canceled or blocked say nothing.
+    that failed for other reasons, were canceled or blocked say nothing. Assembly tells contacts of the ends of answered
+    calls and of calls that found no such number alone, so in the flow "in a row" means: no answered call in between.
 
     Args:
         settings: how many calls, and whether the contact is suppressed.

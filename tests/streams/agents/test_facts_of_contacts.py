@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import msgspec
@@ -9,15 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, CallStatus, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.callback import Callback
 from schemas.log import NewRecord, Record
 from schemas.opt_out import Channel, OptOut, OptOutSource
 from schemas.rule_settings.contacts import RepeatCalls
 from schemas.rules import Rules
-from schemas.settings import Settings
+from schemas.settings import Assembly, Settings
 from schemas.suppression import Suppression, read_suppression_key
 from schemas.times import DAY, HOUR, MINUTE, SECOND, from_iso
 from schemas.topics import ALERTS, CAMPAIGNS, CONTACTS, OPTOUTS, SUPPRESSIONS
+from streams.agents.assemble import AssembleStage
 from streams.agents.contacts import ContactsStage
 from streams.agents.stage import process_all
 
@@ -309,3 +311,19 @@ def test_a_record_that_is_none_stops_nobody(topic: str) -> None:
     assert len(alerts(emissions)) == 1
     held = [Suppression.decode(record.value or b"") for record in emissions if record.topic == SUPPRESSIONS.name]
     assert [suppression.subject.value for suppression in held] == [PERSON]
+
+
+@pytest.mark.parametrize(("between", "fires"), [(CallStatus.BUSY, True), (CallStatus.COMPLETED, False)])
+def test_only_an_answered_call_comes_between_calls_that_found_no_such_number(
+    make_callback: Callable[..., Callback], as_records: Callable[..., list[Record]], between: CallStatus, fires: bool
+) -> None:
+    """A busy line between two calls that found no such number is not told to the contact; an answer is."""
+    ends = [(CallStatus.FAILED, 404), (between, 200), (CallStatus.FAILED, 404)]
+    callbacks = [
+        make_callback(f"CA{place}", status, START + place * HOUR, sip_code=code, call_duration=40, contact=PERSON)
+        for place, (status, code) in enumerate(ends)
+    ]
+    emitted = process_all(AssembleStage(Assembly(), {}), as_records(callbacks)).emissions
+    told = [CallFact.decode(record.value or b"") for record in emitted if record.topic == CONTACTS.name]
+    found = alerts(process_all(ContactsStage(Settings(), {}), laid(told)).emissions)
+    assert ("invalid_numbers" in {alert.rule for alert in found}) is fires
