@@ -262,7 +262,7 @@ def numbers_sync(data: Path | None, config: Path | None, out: Path | None, dry_r
 
 @cli.group()
 def contacts() -> None:
-    """Import lists of people who are not to be called."""
+    """Keep lists of people who are not to be called."""
 
 
 @contacts.command("import")
@@ -275,6 +275,18 @@ def contacts_import(data: Path | None, config: Path | None, file: Path, name: st
     from ringwatch.contacts import run_import
 
     _run(run_import, _settings(config, data=data), file, name, day)
+
+
+@contacts.command("remove")
+@_common
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--list", "name", required=True, help="The list's name.")
+@click.option("--date", "day", required=True, help="The day from which they are off it, ISO 8601.")
+def contacts_remove(data: Path | None, config: Path | None, file: Path, name: str, day: str) -> None:
+    """Take people off a do-not-call list; other lists and their own opt-outs stand."""
+    from ringwatch.contacts import run_removal
+
+    _run(run_removal, _settings(config, data=data), file, name, day)
 
 
 for _command in (alerts, suppress):

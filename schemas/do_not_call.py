@@ -1,4 +1,4 @@
-"""Do-not-call lists: files of people who are not to be called, and the opt-outs they are."""
+"""Do-not-call lists: files of people who are not to be called, or may be again, and the records they become."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from schemas.topics import OPTOUTS
 IMPORT_PATH = "/v1/optouts/import"
 """Where the API takes a list."""
 
+REMOVAL_PATH = "/v1/optouts/remove"
+"""Where the API takes the people who are on a list no longer."""
+
 
 class DoNotCallList(msgspec.Struct, frozen=True):
     """Which list people are on.
 
     Attributes:
         name: as a campaign's is written.
-        day: the day from which it holds.
+        day: the day from which it holds, or from which people are off it.
     """
 
     name: str
@@ -128,16 +131,22 @@ class _People:
         return list(self._contacts)
 
 
-def record_of(listed: DoNotCallList, contact: str) -> NewRecord:
-    """Make the opt-out of a person on a list; it is the same however often the list is imported."""
+def record_of(listed: DoNotCallList, contact: str, *, removed: bool = False) -> NewRecord:
+    """Make the opt-out of a person on a list; it is the same however often the list is imported.
+
+    Args:
+        listed: the list.
+        contact: the person.
+        removed: whether the person is on it no longer; other lists and opt-outs of the person's own stand.
+    """
     opt_out = OptOut(
         contact=contact,
-        opted_out=True,
+        opted_out=not removed,
         source=OptOutSource.DO_NOT_CALL_LIST,
         channel=Channel.VOICE,
         at=first_moment(listed.day, None),
         sid=f"{listed.name}:{contact}",
         said=listed.name,
-        endpoint=IMPORT_PATH,
+        endpoint=REMOVAL_PATH if removed else IMPORT_PATH,
     )
     return NewRecord(OPTOUTS.name, contact.encode(), opt_out.encode())

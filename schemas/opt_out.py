@@ -34,7 +34,7 @@ class OptOut(Versioned, frozen=True, kw_only=True):
 
     Attributes:
         contact: the person, as E.164 where Twilio gave a number (a channel prefix such as "whatsapp:" is taken off).
-        opted_out: False when the person opts back in.
+        opted_out: False when the person opts back in, or is taken off a list.
         source: the signal.
         channel: where it was given.
         at: when the gateway had it, in milliseconds since the epoch; of a list, the first moment of its day in UTC.

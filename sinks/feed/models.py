@@ -176,11 +176,13 @@ class OptOutAccepted(BaseModel):
 
 
 class ListImported(BaseModel):
-    """The people of a do-not-call list are on disk."""
+    """The people of a do-not-call list, or those who are on it no longer, are on disk."""
 
     accepted: Literal[True]
     list: str
-    date: Annotated[str, Field(description="The day from which the list holds.", examples=["2026-11-23"])]
+    date: Annotated[
+        str, Field(description="The day from which the list holds, or they are off it.", examples=["2026-11-23"])
+    ]
     contacts: Annotated[int, Field(description="How many people, each counted once.")]
 
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from schemas.do_not_call import IMPORT_PATH, REMOVAL_PATH
 from schemas.settings import Settings
 from sinks.feed.access import AccessControl
 from sinks.feed.body import BodyLimit
@@ -24,7 +25,7 @@ from sinks.feed.models import Health, Problem, Readiness
 TWILIO = "/twilio"
 """The paths that Twilio calls: signed by Twilio, and none of this API's business."""
 
-LARGE_BODIES = ("/v1/register/", "/v1/optouts/import")
+LARGE_BODIES = ("/v1/register/", IMPORT_PATH, REMOVAL_PATH)
 """The paths whose routes take more than others, within `limits.register_body_bytes`."""
 
 

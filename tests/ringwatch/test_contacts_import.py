@@ -14,12 +14,14 @@ from ringwatch.opening import open_log
 from ringwatch.parts import running_parts
 from ringwatch.running import note_of
 from ringwatch.server import listening
-from schemas.log import Log, LogUnavailableError, NewRecord
-from schemas.opt_out import OptOut
+from schemas.log import Log, LogUnavailableError, NewRecord, Record
+from schemas.opt_out import Channel, OptOut, OptOutSource
 from schemas.settings import Settings
-from schemas.topics import OPTOUTS
+from schemas.suppression import read_suppression_key
+from schemas.topics import OPTOUTS, SUPPRESSIONS
 from sinks.feed.api import create_api
 from sinks.feed.board import Board
+from streams.agents.contacts import ContactsStage
 
 TOKEN = "the API token of the tests"
 PEOPLE = [f"+1202555{line:04}" for line in range(2_500)]
@@ -64,12 +66,17 @@ async def opt_outs(log: Log) -> list[OptOut]:
         await reader.close()
 
 
-def imported(settings: Settings, text: str, name: str = "national") -> Result:
+def imported(settings: Settings, text: str, name: str = "national", *, command: str = "import") -> Result:
     """Run the command on a file with that text."""
     path = settings.data.parent / "list.csv"
     path.write_text(text, encoding="utf-8")
-    words = ["contacts", "import", str(path), "--list", name, "--date", "2026-11-23", "--data", str(settings.data)]
+    words = ["contacts", command, str(path), "--list", name, "--date", "2026-11-23", "--data", str(settings.data)]
     return CliRunner().invoke(cli, words, catch_exceptions=False)
+
+
+async def _append(settings: Settings, record: NewRecord) -> None:
+    async with open_log(settings) as log:
+        await log.append([record])
 
 
 async def _read(settings: Settings) -> list[OptOut]:
@@ -85,6 +92,29 @@ def test_without_a_running_program_the_log_itself_is_written(settings: Settings)
     assert [one.contact for one in first] == PEOPLE
     assert imported(settings, "\n".join(PEOPLE)).exit_code == 0
     assert asyncio.run(_read(settings)) == first + first
+
+
+def test_who_is_on_a_list_no_longer_is_taken_off_it(settings: Settings) -> None:
+    """The people of a file are taken off that list alone: another list, and what somebody asked for, still hold."""
+    assert imported(settings, "\n".join(PEOPLE[:3])).exit_code == 0
+    assert imported(settings, PEOPLE[1], "state").exit_code == 0
+    stop = OptOut(contact=PEOPLE[2], opted_out=True, source=OptOutSource.DTMF, channel=Channel.VOICE, at=1)
+    asyncio.run(_append(settings, NewRecord(OPTOUTS.name, stop.contact.encode(), stop.encode())))
+    done = imported(settings, "\n".join(PEOPLE[:3]), command="remove")
+    assert (done.exit_code, done.stderr) == (0, "3 people are taken off the list national (2026-11-23)\n")
+
+    stage = ContactsStage(settings, {})
+    said = asyncio.run(_read(settings))
+    laid = [Record(OPTOUTS.name, 0, at, at, one.contact.encode(), one.encode()) for at, one in enumerate(said)]
+    held: dict[bytes | None, bytes | None] = {
+        record.key: record.value for record in stage.process(laid).emissions if record.topic == SUPPRESSIONS.name
+    }
+    still = [read_suppression_key(key or b"") for key, value in held.items() if value is not None]
+    assert sorted((subject.value, scope) for subject, _, scope in still) == [
+        (PEOPLE[1], "do_not_call_list"),
+        (PEOPLE[2], ""),
+    ]
+    assert "do_not_call_list" in {read_suppression_key(key or b"")[2] for key, value in held.items() if value is None}
 
 
 def test_a_bad_line_leaves_everybody_as_they_were(settings: Settings) -> None:
@@ -122,6 +152,17 @@ def test_a_running_program_is_given_the_list(settings: Settings) -> None:
     assert isinstance(done, Result)
     assert (done.exit_code, done.stderr) == (0, "2500 people of the list national (2026-11-23) are opted out\n")
     assert [one.contact for one in found] == PEOPLE
+
+
+def test_a_running_program_is_told_who_left_a_list(settings: Settings) -> None:
+    """The command leaves the log to the program that has it, and says how far it came where that takes no more."""
+    done, found = beside(settings, lambda _: imported(settings, "\n".join(PEOPLE), command="remove"), appends=1)
+    assert isinstance(done, Result)
+    assert done.exit_code == 2
+    assert "only the first 2000 of 2500 people are known to be taken off: remove them again" in done.stderr
+    assert [(one.contact, one.opted_out, one.said) for one in found] == [
+        (person, False, "national") for person in PEOPLE[:2_000]
+    ]
 
 
 def test_half_a_list_is_never_passed_off_as_a_whole(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from schemas.do_not_call import list_of, read_contacts, read_json_contacts, record_of
@@ -71,6 +72,13 @@ def test_a_listed_person_is_opted_out_of_calls() -> None:
         said="national",
         endpoint="/v1/optouts/import",
     )
+
+
+def test_who_leaves_a_list_is_opted_out_by_it_no_longer() -> None:
+    """The record differs from that of the import in what it says and where it came in."""
+    listed = list_of("national", "2026-11-23")
+    on, off = (OptOut.decode(record_of(listed, PERSON, removed=removed).value or b"") for removed in (False, True))
+    assert off == msgspec.structs.replace(on, opted_out=False, endpoint="/v1/optouts/remove")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ ROUTES = {
     "/v1/overrides": {"get": "200"},
     "/v1/optouts": {"post": "202"},
     "/v1/optouts/import": {"post": "202"},
+    "/v1/optouts/remove": {"post": "202"},
     "/v1/stream": {"get": "200"},
     "/healthz": {"get": "200"},
     "/readyz": {"get": "200"},
