@@ -16,7 +16,7 @@ from ringwatch.running import note_of
 from ringwatch.server import listening
 from schemas.log import Log, LogUnavailableError, NewRecord, Record
 from schemas.opt_out import Channel, OptOut, OptOutSource
-from schemas.settings import Settings
+from schemas.settings import Settings, load_settings
 from schemas.suppression import read_suppression_key
 from schemas.topics import OPTOUTS, SUPPRESSIONS
 from sinks.feed.api import create_api
@@ -208,3 +208,47 @@ def test_lists_are_taken_over_http(settings: Settings) -> None:
         ("state", PEOPLE[1]),
         *(("state", person) for person in PEOPLE),
     ]
+
+
+@pytest.mark.kafka
+def test_on_kafka_the_list_is_written_to_the_brokers(
+    fresh_kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody is in the partition of their number, on the list and off it; without topics the command is refused."""
+    monkeypatch.chdir(tmp_path)
+    config, file = tmp_path / "kafka.toml", tmp_path / "list.csv"
+    config.write_text(f'data = "{tmp_path}/data"\nbroker = "kafka://{fresh_kafka}"\npartitions = 2\n')
+    file.write_text("\n".join(PEOPLE))
+
+    def run(command: str) -> Result:
+        words = ["contacts", command, str(file), "--list", "national", "--date", "2026-11-23", "--config", str(config)]
+        return CliRunner().invoke(cli, words, catch_exceptions=False)
+
+    refused = run("import")
+    assert refused.exit_code == 2, refused.stderr
+    assert "ringwatch topics create" in refused.stderr
+    assert CliRunner().invoke(cli, ["topics", "create", "--config", str(config)]).exit_code == 0
+
+    done = run("import")
+    assert (done.exit_code, done.stderr) == (0, "2500 people of the list national (2026-11-23) are opted out\n")
+    file.write_text(PEOPLE[7])
+    assert run("remove").exit_code == 0
+
+    async def read() -> list[Record]:
+        async with open_log(load_settings(config)) as log:
+            ends = await log.ends(OPTOUTS.name)
+            reader = await log.reader({(OPTOUTS.name, number): 0 for number in ends})
+            try:
+                found: list[Record] = []
+                while len(found) < sum(ends.values()):
+                    found += await reader.fetch(10_000, 1.0)
+                return found
+            finally:
+                await reader.close()
+
+    found = asyncio.run(read())
+    said = [OptOut.decode(record.value or b"") for record in found]
+    assert sorted(one.contact for one in said if one.opted_out) == PEOPLE
+    assert [one.contact for one in said if not one.opted_out] == [PEOPLE[7]]
+    assert {record.partition for record in found} == {0, 1}
+    assert len({record.partition for record in found if record.key == PEOPLE[7].encode()}) == 1
