@@ -13,11 +13,11 @@ from schemas.rule_settings.conduct import Abandonment as Settings
 from schemas.times import DAY, to_iso
 from streams.detectors.abandonment_counts import AbandonmentState, Counts
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, tell
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.wilson import wilson_interval
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="abandonment",
     source=(
         "16 CFR 310.4(b)(4)(i), by 30 days in force since 1 October 2008, and 47 CFR 64.1200(a)(7)(i), by campaign in "
@@ -59,13 +59,19 @@ class Abandonment(Detector[Settings, AbandonmentState]):
     192
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = AbandonmentState
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.CAMPAIGN})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.ENDED, FactKind.REVISED})
     LEAST: ClassVar[int] = 100
 
     __slots__ = ()
+
+    @property
+    def severity(self) -> Severity:
+        """The early warning of the rolling days is no breach yet."""
+        return Severity.WARNING if self.state.rolling else self.settings.severity
 
     def update(self, fact: CallFact) -> Sequence[Finding]:
         """Take in a call that has ended, or of which more became known."""
@@ -106,16 +112,9 @@ class Abandonment(Detector[Settings, AbandonmentState]):
         block = None if state.start is None else state.block_of(at)
         answered, abandoned = (0, 0) if block is None else state.blocks.get(block, (0, 0))
         rolling_answered, rolling_abandoned = state.window(at)
-        if not self.settings.enabled:
-            word = "off"
-        elif state.episode.is_firing:
-            word = "firing"
-        elif not rolling_answered:
-            word = "no_data"
-        else:
-            word = "ok" if rolling_answered >= self.settings.least_answered else "learning"
+        enough = "ok" if rolling_answered >= self.settings.least_answered else "learning"
         return {
-            "state": word,
+            "state": self.word(enough if rolling_answered else "no_data"),
             "block_from": None if block is None else to_iso(state.border(block)),
             "block_until": None if block is None else to_iso(state.border(block + 1)),
             "answered": answered,
@@ -125,7 +124,7 @@ class Abandonment(Detector[Settings, AbandonmentState]):
             "rolling_abandoned": rolling_abandoned,
             "rolling_share": _share(rolling_answered, rolling_abandoned),
             "limit": self.settings.limit,
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
     def _begin(self, at: int) -> None:
@@ -174,32 +173,20 @@ class Abandonment(Detector[Settings, AbandonmentState]):
     def _tell(self, decided_by: str, block: int, counts: Counts) -> Alert:
         state = self.state
         state.rolling = decided_by == _ROLLING
-        severity = Severity.WARNING if state.rolling else self.settings.severity
         evidence = self._evidence(decided_by, block, counts)
         message = f"Campaign {self.subject.value}: {_words(decided_by, counts)}; at most {self._limit()} may be."
         if state.episode.is_firing:
-            return tell(
-                state.episode, TEXT, severity, self.subject, at=state.newest, message=message, evidence=evidence
-            )
+            return self.tell(at=state.newest, message=message, evidence=evidence)
         since = min(state.days) * DAY if state.rolling else state.border(block)
-        return fire(
-            state.episode,
-            TEXT,
-            severity,
-            self.subject,
-            at=state.newest,
-            since=since,
-            message=message,
-            evidence=evidence,
-        )
+        return self.fire(at=state.newest, since=since, message=message, evidence=evidence)
 
     def _resolve(self, decided_by: str, block: int, counts: Counts) -> Alert:
         state = self.state
-        severity = Severity.WARNING if state.rolling else self.settings.severity
-        state.rolling = False
         message = f"Campaign {self.subject.value} is within {self._limit()} again: {_words(decided_by, counts)}."
         evidence = self._evidence(decided_by, block, counts)
-        return resolve(state.episode, TEXT, severity, self.subject, at=state.newest, message=message, evidence=evidence)
+        alert = self.resolve(at=state.newest, message=message, evidence=evidence)
+        state.rolling = False
+        return alert
 
     def _limit(self) -> str:
         return f"{100 * self.settings.limit:g} %"

@@ -10,12 +10,11 @@ import msgspec
 from schemas.alert import Evidence, SubjectKind
 from schemas.call import CallFact, FactKind
 from schemas.rule_settings.registration import Attestation as Settings
-from schemas.times import to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="attestation",
     source=(
         "STIR/SHAKEN (ATIS-1000074; 47 CFR 64.6301, due in the IP networks of providers on 30 June 2021): A is full "
@@ -66,7 +65,8 @@ class Attestation(Detector[Settings, AttestationState]):
     [0, 0, 0, 0, 1, 0, 0, 1]
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = AttestationState
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.NUMBER})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.ENDED})
@@ -111,29 +111,19 @@ class Attestation(Detector[Settings, AttestationState]):
     def describe(self, at: int) -> dict[str, object]:  # noqa: ARG002 - the latest calls are the same at all times
         """The state as the API shows it."""
         state = self.state
-        if not self.settings.enabled:
-            word = "off"
-        elif state.episode.is_firing:
-            word = "firing"
-        else:
-            word = "ok" if state.signed else "no_data"
         return {
-            "state": word,
+            "state": self.word("ok" if state.signed else "no_data"),
             "signed_calls": state.signed,
             "below_a": state.below,
             "latest": state.latest,
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
     def _fire(self, at: int, call_sid: str, campaign: str) -> list[Finding]:
         state = self.state
         below = [(when, level) for when, level in state.recent if level in _BELOW]
         levels = " and ".join(sorted({level for _, level in below}))
-        alert = fire(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
+        alert = self.fire(
             at=at,
             since=below[0][0],
             message=(
@@ -153,11 +143,7 @@ class Attestation(Detector[Settings, AttestationState]):
         if state.full_in_a_row < self.settings.recovery_calls:
             return NOTHING
         return [
-            resolve(
-                state.episode,
-                TEXT,
-                self.settings.severity,
-                self.subject,
+            self.resolve(
                 at=at,
                 message=(
                     f"Number {self.subject.value} is signed with A again: its last {state.full_in_a_row} signed calls "

@@ -11,13 +11,13 @@ from schemas.alert import Evidence, Scalar, SubjectKind
 from schemas.call import CallFact, FactKind
 from schemas.rule_settings.contacts import MOST_NUMBERS
 from schemas.rule_settings.contacts import CallerIdRotation as Settings
-from schemas.times import DAY, to_iso
+from schemas.times import DAY
 from streams.detectors.contact_alerts import evidence_of_call
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="caller_id_rotation",
     source="Twilio's advice against snowshoeing, calls spread over many numbers to stay below thresholds; call "
     "screening on phones takes numbers that change for spam.",
@@ -25,9 +25,6 @@ TEXT: Final = RuleText(
         SubjectKind.CONTACT: "Call a person from one number, the same each time; bind contacts to numbers.",
     },
 )
-
-_SUBJECTS: Final = frozenset({SubjectKind.CONTACT})
-_FACTS: Final = frozenset({FactKind.PLACED})
 
 
 class CallerIdRotationState(DetectorState, array_like=True):
@@ -67,10 +64,11 @@ class CallerIdRotation(Detector[Settings, CallerIdRotationState]):
     '+13055550123 was called from 3 numbers within 7 days.'
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = CallerIdRotationState
-    SUBJECTS: ClassVar[frozenset[SubjectKind]] = _SUBJECTS
-    FACTS: ClassVar[frozenset[FactKind]] = _FACTS
+    SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.CONTACT})
+    FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
     LEAST: ClassVar[int] = 3
 
     __slots__ = ()
@@ -102,34 +100,19 @@ class CallerIdRotation(Detector[Settings, CallerIdRotationState]):
         count = f"{len(within)} number{'s' if len(within) > 1 else ''} within {settings.days} days."
         if episode.is_firing:
             message = f"{self.subject.value} was called from only {count}"
-            return [
-                resolve(episode, TEXT, settings.severity, self.subject, at=fact.at, message=message, evidence=evidence)
-            ]
+            return [self.resolve(at=fact.at, message=message, evidence=evidence)]
         since = min(state.numbers[number] for number in within)
         message = f"{self.subject.value} was called from {count}"
-        return [
-            fire(
-                episode,
-                TEXT,
-                settings.severity,
-                self.subject,
-                at=fact.at,
-                since=since,
-                message=message,
-                evidence=evidence,
-            )
-        ]
+        return [self.fire(at=fact.at, since=since, message=message, evidence=evidence)]
 
     def describe(self, at: int) -> dict[str, object]:
         """The state as the API shows it: the numbers that called within the days before `at`."""
         state = self.state
-        since = state.episode.since
-        word = "off" if not self.settings.enabled else "no_data" if not state.numbers else "ok"
         length = self.settings.days * DAY
         return {
-            "state": "firing" if since is not None and self.settings.enabled else word,
+            "state": self.word("ok" if state.numbers else "no_data"),
             "numbers": sorted(number for number, last in state.numbers.items() if at - length < last <= at),
-            "since": None if since is None else to_iso(since),
+            "since": state.episode.since_iso,
         }
 
     def _forget(self) -> None:

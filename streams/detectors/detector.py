@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import msgspec
 
-from schemas.alert import Subject, SubjectKind
+from schemas.alert import Alert, Evidence, Severity, Subject, SubjectKind
 from schemas.call import CallFact, FactKind
 from schemas.rule_settings.base import RuleSettings
-from streams.detectors.episode import Episode
+from streams.detectors.episode import Episode, RuleText, fire, resolve, tell
 from streams.detectors.finding import Finding
 from streams.windows.packing import pack, unpack
 
@@ -46,6 +46,7 @@ class Detector(ABC, Generic[SettingsT, StateT]):
 
     Attributes:
         RULE: the rule's name.
+        TEXT: what its alerts say of it; unset where a rule has alerts of several kinds.
         STATE: the type of its state.
         SUBJECTS: the kinds of subject that it looks at.
         FACTS: the kinds of fact that it wants to see.
@@ -53,6 +54,7 @@ class Detector(ABC, Generic[SettingsT, StateT]):
     """
 
     RULE: ClassVar[str]
+    TEXT: ClassVar[RuleText]
     STATE: ClassVar[type[DetectorState]]
     SUBJECTS: ClassVar[frozenset[SubjectKind]]
     FACTS: ClassVar[frozenset[FactKind]]
@@ -76,6 +78,65 @@ class Detector(ABC, Generic[SettingsT, StateT]):
         Args:
             at: the event time to tell of, in milliseconds since the epoch.
         """
+
+    @property
+    def severity(self) -> Severity:
+        """How grave it is what the alert under way speaks of."""
+        return self.settings.severity
+
+    def word(self, otherwise: str) -> str:
+        """What `describe` gives for `state`.
+
+        Args:
+            otherwise: the word for a rule that is on and has no alert under way: no_data, learning or ok.
+        """
+        if not self.settings.enabled:
+            return "off"
+        return "firing" if self.state.episode.is_firing else otherwise
+
+    def fire(
+        self, *, at: int, since: int, message: str, evidence: Evidence, scope: str = "", inhibited: bool = False
+    ) -> Alert:
+        """Begin a run and give its first transition; the arguments are those of `episode.fire`."""
+        return fire(
+            self.state.episode,
+            self.TEXT,
+            self.severity,
+            self.subject,
+            at=at,
+            since=since,
+            message=message,
+            evidence=evidence,
+            scope=scope,
+            inhibited=inhibited,
+        )
+
+    def tell(self, *, at: int, message: str, evidence: Evidence, scope: str = "", inhibited: bool = False) -> Alert:
+        """Give the next transition of the run under way."""
+        return tell(
+            self.state.episode,
+            self.TEXT,
+            self.severity,
+            self.subject,
+            at=at,
+            message=message,
+            evidence=evidence,
+            scope=scope,
+            inhibited=inhibited,
+        )
+
+    def resolve(self, *, at: int, message: str, evidence: Evidence, scope: str = "") -> Alert:
+        """End the run under way and give its last transition."""
+        return resolve(
+            self.state.episode,
+            self.TEXT,
+            self.severity,
+            self.subject,
+            at=at,
+            message=message,
+            evidence=evidence,
+            scope=scope,
+        )
 
     @property
     def runs(self) -> int:

@@ -49,6 +49,11 @@ class Episode(msgspec.Struct, array_like=True):
         """Whether a run is under way."""
         return self.since is not None
 
+    @property
+    def since_iso(self) -> str | None:
+        """`since` as people read it."""
+        return None if self.since is None else to_iso(self.since)
+
 
 def fire(
     episode: Episode,

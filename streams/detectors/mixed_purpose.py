@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from schemas.alert import SubjectKind
 from schemas.call import CallFact, FactKind
 from schemas.rule_settings.numbers import MixedPurpose as Settings
-from schemas.times import DAY, to_iso
+from schemas.times import DAY
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.purposes import Purpose, evidence_of, is_any_overlap, note, overlap_since
 
-TEXT = RuleText(
+_TEXT: Final = RuleText(
     rule="mixed_purpose",
     source=(
         "Twilio, Recommendations and Best Practices for Maintaining a Positive Caller Reputation (older text of "
@@ -58,7 +58,8 @@ class MixedPurpose(Detector[Settings, _State]):
     'no_data'
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = _State
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.NUMBER})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
@@ -96,31 +97,20 @@ class MixedPurpose(Detector[Settings, _State]):
         Args:
             at: the event time to tell of, in milliseconds since the epoch.
         """
-        episode = self.state.episode
         span = self.settings.window_days * DAY
         served = [purpose for purpose in self.state.purposes if at - purpose.last < span]
-        if not self.settings.enabled:
-            word = "off"
-        elif episode.is_firing:
-            word = "firing"
-        else:
-            word = "ok" if served else "no_data"
         return {
-            "state": word,
+            "state": self.word("ok" if served else "no_data"),
             "calls": {purpose.name: purpose.calls for purpose in served},
             "window_days": self.settings.window_days,
-            "since": None if episode.since is None else to_iso(episode.since),
+            "since": self.state.episode.since_iso,
         }
 
     def _fire(self, fact: CallFact, mixed: tuple[Purpose, Purpose], since: int) -> Sequence[Finding]:
         settings = self.settings
         names = " and ".join(sorted(purpose.name for purpose in mixed))
         return [
-            fire(
-                self.state.episode,
-                TEXT,
-                settings.severity,
-                self.subject,
+            self.fire(
                 at=fact.at,
                 since=since,
                 message=f"Number {self.subject.value} calls for two purposes at once: {names}.",
@@ -135,18 +125,13 @@ class MixedPurpose(Detector[Settings, _State]):
         ]
 
     def _resolve(self, fact: CallFact) -> Sequence[Finding]:
-        settings, state = self.settings, self.state
         return [
-            resolve(
-                state.episode,
-                TEXT,
-                settings.severity,
-                self.subject,
+            self.resolve(
                 at=fact.at,
                 message=f"Number {self.subject.value} no longer calls for two purposes at once.",
                 evidence={
-                    **evidence_of(state.purposes),
-                    "window_days": settings.window_days,
+                    **evidence_of(self.state.purposes),
+                    "window_days": self.settings.window_days,
                     "campaign": fact.campaign,
                 },
             )

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from schemas.alert import Evidence, SubjectKind
 from schemas.call import CallFact, FactKind
 from schemas.rule_settings.numbers import NeighborSpoofing as Settings
-from schemas.times import to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.prefix_matches import Matches, is_same_exchange, matches_of, ten_digits
 from streams.detectors.wilson import wilson_interval
 
-TEXT = RuleText(
+_TEXT: Final = RuleText(
     rule="neighbor_spoofing",
     source=(
         "Twilio, Recommendations and Best Practices for Maintaining a Positive Caller Reputation (older text of "
@@ -73,7 +72,8 @@ class NeighborSpoofing(Detector[Settings, _State]):
     'no_data'
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = _State
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.CAMPAIGN})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
@@ -109,23 +109,16 @@ class NeighborSpoofing(Detector[Settings, _State]):
             at: the event time to tell of, in milliseconds since the epoch.
         """
         state = self.state
-        if not self.settings.enabled:
-            word = "off"
-        elif state.episode.is_firing:
-            word = "firing"
-        elif state.last is None:
-            word = "learning" if state.block else "no_data"
-        else:
-            word = "ok"
         last = state.last
+        seen = "learning" if state.block else "no_data"
         return {
-            "state": word,
+            "state": self.word(seen if last is None else "ok"),
             "contacts": None if last is None else last.contacts,
             "exchange_matches": None if last is None else last.exchange_matches,
             "expected": None if last is None else round(last.expected, 2),
             "area_matches": None if last is None else last.area_matches,
             "block_contacts": len(state.block),
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
     def _look(self, fact: CallFact, block: dict[int, int]) -> Sequence[Finding]:
@@ -137,11 +130,7 @@ class NeighborSpoofing(Detector[Settings, _State]):
             if found.chance < CALM:
                 return NOTHING
             return [
-                resolve(
-                    state.episode,
-                    TEXT,
-                    settings.severity,
-                    self.subject,
+                self.resolve(
                     at=fact.at,
                     message=f"{whose} no longer chooses its numbers by exchange: {counts}.",
                     evidence=self._evidence(found, block),
@@ -150,11 +139,7 @@ class NeighborSpoofing(Detector[Settings, _State]):
         if found.exchange_matches < settings.least_matches or found.chance >= settings.tail_probability:
             return NOTHING
         return [
-            fire(
-                state.episode,
-                TEXT,
-                settings.severity,
-                self.subject,
+            self.fire(
                 at=fact.at,
                 since=state.began_at,
                 message=(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar, Final
 
 import msgspec
@@ -13,12 +12,12 @@ from schemas.call import ANSWERS, SEIZURES, CallFact, FactKind
 from schemas.rule_settings.answers import NoAnswerStreak as Settings
 from schemas.times import HOUR, MINUTE, to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, suppression_of, tell
+from streams.detectors.episode import RuleText, suppression_of
 from streams.detectors.finding import NOTHING, Finding, Lifted
 from streams.detectors.suppression_cap import Cap
 from streams.detectors.unanswered_streak import UnansweredStreak
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="no_answer_streak",
     source=(
         "Exact probability of a run of unanswered calls, the product of 1 - p over them; "
@@ -85,7 +84,8 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
     27
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = StreakState
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.NUMBER})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.ENDED})
@@ -147,21 +147,14 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
     def describe(self, at: int) -> dict[str, object]:  # noqa: ARG002 - the streak is the same at all times
         """The state as the API shows it; the chance is that of the streak under way, None while there is none."""
         state, streak = self.state, self.state.streak
-        if not self.settings.enabled:
-            word = "off"
-        elif state.episode.is_firing:
-            word = "firing"
-        elif state.known is None:
-            word = "no_data"
-        else:
-            word = "ok" if state.known else "learning"
+        known = "ok" if state.known else "learning"
         return {
-            "state": word,
+            "state": self.word("no_data" if state.known is None else known),
             "unanswered_in_a_row": streak.calls,
             "expected": round(streak.expected, 2) if streak.calls else None,
             "log10_chance": round(streak.log10_chance, 2) if streak.calls else None,
             "inhibited": state.episode.inhibited,
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
     def _is_out_of_chance(self, at: int, answered: bool, expected: float | None) -> bool:
@@ -206,7 +199,6 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
         self, at: int, campaign: str, inhibited: bool, cap: Cap | None, since: int | None = None
     ) -> list[Finding]:
         """Tell of the run under way, or of one that begins where `since` is given; suppress if that is allowed."""
-        subject, severity, episode = self.subject, self.settings.severity, self.state.episode
         lifted = self._lift(campaign, cap) if inhibited else []
         refusal = self._refusal(at, inhibited, cap)
         until = at + round(self.settings.suppress_hours * HOUR)
@@ -215,31 +207,21 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
             evidence |= {"suppressed": True, "suppressed_until": to_iso(until)}
         else:
             evidence |= {"suppressed": False, "not_suppressed_because": refusal}
-        say = tell if since is None else partial(fire, since=since)
-        alert = say(
-            episode,
-            TEXT,
-            severity,
-            subject,
-            at=at,
-            message=message,
-            evidence=evidence,
-            scope=campaign,
-            inhibited=inhibited,
-        )
+        if since is None:
+            alert = self.tell(at=at, message=message, evidence=evidence, scope=campaign, inhibited=inhibited)
+        else:
+            alert = self.fire(
+                at=at, since=since, message=message, evidence=evidence, scope=campaign, inhibited=inhibited
+            )
         if refusal is not None or cap is None:
             return [alert, *lifted]
-        cap.hold(subject.value, TEXT.rule, until)
-        return [alert, suppression_of(episode, alert, until, campaign)]
+        cap.hold(self.subject.value, self.RULE, until)
+        return [alert, suppression_of(self.state.episode, alert, until, campaign)]
 
     def _resolve(self, at: int, campaign: str, cap: Cap | None) -> list[Finding]:
         state = self.state
         lifted = self._lift(campaign, cap)
-        alert = resolve(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
+        alert = self.resolve(
             at=at,
             message=(
                 f"Number {self.subject.value} in campaign {campaign} is answered again: {state.answers} of its last "
@@ -256,8 +238,8 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
             return []
         episode.until = None
         if cap is not None:
-            cap.release(self.subject.value, TEXT.rule)
-        return [Lifted(self.subject, TEXT.rule, campaign)]
+            cap.release(self.subject.value, self.RULE)
+        return [Lifted(self.subject, self.RULE, campaign)]
 
     def _refusal(self, at: int, inhibited: bool, cap: Cap | None) -> str | None:
         if inhibited:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -12,11 +12,11 @@ from schemas.call import CallFact, FactKind
 from schemas.rule_settings.numbers import NumberRest as Settings
 from schemas.times import DAY, to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, suppression_of, tell
+from streams.detectors.episode import RuleText, suppression_of
 from streams.detectors.finding import NOTHING, Finding, Lifted
 from streams.detectors.purposes import Purpose, evidence_of, has_called_since, is_any_overlap, note
 
-TEXT = RuleText(
+_TEXT: Final = RuleText(
     rule="number_rest",
     source=(
         "Twilio, Recommendations and Best Practices for Maintaining a Positive Caller Reputation (older text of "
@@ -80,7 +80,8 @@ class NumberRest(Detector[Settings, _State]):
     'no_data'
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = _State
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.NUMBER})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
@@ -117,18 +118,12 @@ class NumberRest(Detector[Settings, _State]):
         """
         state, rest = self.state, self.settings.rest_days * DAY
         served = [purpose for purpose in state.purposes if at - purpose.last < rest]
-        if not self.settings.enabled:
-            word = "off"
-        elif state.change is not None:
-            word = "firing"
-        else:
-            word = "ok" if served else "no_data"
         return {
-            "state": word,
+            "state": self.word("ok" if served else "no_data"),
             "purpose": served[0].name if served else None,
             "rest_days": self.settings.rest_days,
             "rested_at": None if state.change is None else to_iso(state.change.stopped + rest),
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
     def _change(self, registered_since: int | None, at: int) -> Change | None:
@@ -176,20 +171,9 @@ class NumberRest(Detector[Settings, _State]):
         going_on = state.change is not None
         state.change = change
         if going_on:
-            alert = tell(
-                state.episode, TEXT, settings.severity, self.subject, at=fact.at, message=message, evidence=evidence
-            )
+            alert = self.tell(at=fact.at, message=message, evidence=evidence)
         else:
-            alert = fire(
-                state.episode,
-                TEXT,
-                settings.severity,
-                self.subject,
-                at=fact.at,
-                since=change.began,
-                message=message,
-                evidence=evidence,
-            )
+            alert = self.fire(at=fact.at, since=change.began, message=message, evidence=evidence)
         if not settings.suppress:
             return [alert]
         return [alert, suppression_of(state.episode, alert, change.stopped + settings.rest_days * DAY)]
@@ -198,11 +182,7 @@ class NumberRest(Detector[Settings, _State]):
         state = self.state
         is_held = state.episode.until is not None and state.episode.until > fact.at
         state.change = None
-        alert = resolve(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
+        alert = self.resolve(
             at=fact.at,
             message=f"Number {self.subject.value} is no longer held to its rest: {why}.",
             evidence=self._evidence(fact, change),

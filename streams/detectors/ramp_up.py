@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from schemas.alert import Evidence, SubjectKind
 from schemas.call import CallFact, FactKind
@@ -11,10 +11,10 @@ from schemas.rule_settings.numbers import RampStage
 from schemas.rule_settings.numbers import RampUp as Settings
 from schemas.times import DAY, HOUR, to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 
-TEXT = RuleText(
+_TEXT: Final = RuleText(
     rule="ramp_up",
     source=(
         "A schedule by age, from what dialers publish: three stages of 7 days with 10, 20 and 30 calls "
@@ -73,7 +73,8 @@ class RampUp(Detector[Settings, _State]):
     'no_data'
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = _State
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.NUMBER, SubjectKind.CAMPAIGN})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
@@ -117,19 +118,13 @@ class RampUp(Detector[Settings, _State]):
         """
         state, day = self.state, self._day(at)
         first = self._first()
-        if not self.settings.enabled:
-            word = "off"
-        elif state.episode.is_firing:
-            word = "firing"
-        else:
-            word = "no_data" if first is None else "ok"
         limit = self._limit(day)
         return {
-            "state": word,
+            "state": self.word("no_data" if first is None else "ok"),
             "day": None if first is None else max(day - first, 0) + 1,
             "calls": None if limit is None else state.calls if day == state.day else 0,
             "limit": limit,
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
     def _day(self, at: int) -> int:
@@ -182,11 +177,7 @@ class RampUp(Detector[Settings, _State]):
         # The day after `over` has ended, and was not past its limit, or it would itself be `over`.
         if day < state.over + 2:
             return NOTHING
-        alert = resolve(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
+        alert = self.resolve(
             at=fact.at,
             message=f"{self._whose()} is back within its schedule; the peak was {state.peak} calls in a day.",
             evidence={"peak": state.peak, "days_over": state.days_over, "campaign": fact.campaign},
@@ -207,11 +198,7 @@ class RampUp(Detector[Settings, _State]):
             "campaign": fact.campaign,
             "call_sid": fact.call_sid,
         }
-        return fire(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
+        return self.fire(
             at=fact.at,
             since=self._start(day),
             message=f"{self._whose()} placed {calls} calls on day {age} of its use; its schedule allows {limit}.",

@@ -11,12 +11,11 @@ from schemas.alert import Evidence, SubjectKind
 from schemas.call import CallFact, FactKind
 from schemas.registration import NumberRegistration
 from schemas.rule_settings.registration import UnregisteredNumber as Settings
-from schemas.times import to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, tell
+from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="unregistered_number",
     source=(
         "Twilio, Recommendations and Best Practices for Maintaining a Positive Caller Reputation: register numbers in "
@@ -71,7 +70,8 @@ class UnregisteredNumber(Detector[Settings, RegistrationState]):
     [0, 1, 0, 1, 1]
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = RegistrationState
     SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.NUMBER})
     FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
@@ -102,30 +102,24 @@ class UnregisteredNumber(Detector[Settings, RegistrationState]):
         if reasons == state.reasons:
             return NOTHING
         evidence = _evidence(registration, reasons, call_sid, campaign)
-        severity, number = self.settings.severity, self.subject.value
+        number = self.subject.value
         message = f"Number {number} calls for campaign {campaign}, but {' and '.join(_WORDS[why] for why in reasons)}."
         state.reasons = reasons
         if not reasons:
             message = f"Number {number}: the register has no more to say against it."
-            return [resolve(state.episode, TEXT, severity, self.subject, at=at, message=message, evidence=evidence)]
+            return [self.resolve(at=at, message=message, evidence=evidence)]
         if state.episode.is_firing:
-            return [tell(state.episode, TEXT, severity, self.subject, at=at, message=message, evidence=evidence)]
-        return [fire(state.episode, TEXT, severity, self.subject, at=at, since=at, message=message, evidence=evidence)]
+            return [self.tell(at=at, message=message, evidence=evidence)]
+        return [self.fire(at=at, since=at, message=message, evidence=evidence)]
 
     def describe(self, at: int) -> dict[str, object]:  # noqa: ARG002 - what the register said last holds at all times
         """The state as the API shows it."""
         state = self.state
-        if not self.settings.enabled:
-            word = "off"
-        elif state.episode.is_firing:
-            word = "firing"
-        else:
-            word = "ok" if state.calls else "no_data"
         return {
-            "state": word,
+            "state": self.word("ok" if state.calls else "no_data"),
             "calls": state.calls,
             "reasons": list(state.reasons),
-            "since": None if state.episode.since is None else to_iso(state.episode.since),
+            "since": state.episode.since_iso,
         }
 
 
