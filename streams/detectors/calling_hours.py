@@ -10,13 +10,13 @@ from schemas.call import CallFact, FactKind
 from schemas.rule_settings.contacts import CallingHours as Settings
 from schemas.rule_settings.contacts import purpose_key
 from schemas.times import to_iso
-from streams.detectors.contact_alerts import evidence_of_call, prolonged
+from streams.detectors.contact_alerts import begun, evidence_of_call, is_held, lifted, prolonged
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, suppression_of
-from streams.detectors.finding import NOTHING, Finding, Lifted
+from streams.detectors.episode import RuleText
+from streams.detectors.finding import NOTHING, Finding
 from streams.jurisdictions.calling_law import Verdict, days_of, law_of
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="calling_hours",
     source="16 CFR 310.4(c) and 47 CFR 64.1200(c)(1): 8:00 to 21:00 at the place of the person called; "
     "the states' own rules are named in `laws`.",
@@ -25,9 +25,6 @@ TEXT: Final = RuleText(
         "the register the person's time zone, ZIP code or state.",
     },
 )
-
-_SUBJECTS: Final = frozenset({SubjectKind.CONTACT})
-_FACTS: Final = frozenset({FactKind.PLACED})
 
 
 class CallingHoursState(DetectorState, array_like=True):
@@ -81,10 +78,11 @@ class CallingHours(Detector[Settings, CallingHoursState]):
     ['resolved']
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = CallingHoursState
-    SUBJECTS: ClassVar[frozenset[SubjectKind]] = _SUBJECTS
-    FACTS: ClassVar[frozenset[FactKind]] = _FACTS
+    SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.CONTACT})
+    FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
     LEAST: ClassVar[int] = 1
 
     __slots__ = ()
@@ -114,13 +112,12 @@ class CallingHours(Detector[Settings, CallingHoursState]):
     def describe(self, at: int) -> dict[str, object]:
         """The state as the API shows it."""
         state = self.state
-        since, until = state.episode.since, state.episode.until
-        word = "off" if not self.settings.enabled else "no_data" if not state.calls else "ok"
+        until = state.episode.until
         return {
-            "state": "firing" if since is not None and self.settings.enabled else word,
+            "state": self.word("ok" if state.calls else "no_data"),
             "calls": state.calls,
             "outside": state.outside,
-            "since": None if since is None else to_iso(since),
+            "since": state.episode.since_iso,
             "next_allowed": None if until is None or until <= at else to_iso(until),
         }
 
@@ -132,51 +129,28 @@ class CallingHours(Detector[Settings, CallingHoursState]):
         return all(purpose_key(other) != purpose for other in self.settings.not_solicitation)
 
     def _outside(self, fact: CallFact, verdict: Verdict) -> Sequence[Finding]:
-        settings, state, episode = self.settings, self.state, self.state.episode
+        settings, state = self.settings, self.state
         until = law_of(settings.state_rules_file, settings.unknown_zone).next_allowed(
             fact.contact_details, self.subject.value, fact.at, by_states=self._is_solicitation(fact)
         )
         first = verdict.forbidden[0]
         where = ", ".join(part for part in (first.state, first.zone) if part)
         message = f"{self.subject.value} was called outside the hours: {first.why}{f' ({where})' if where else ''}."
-        if not episode.is_firing:
-            alert = fire(
-                episode,
-                TEXT,
-                settings.severity,
-                self.subject,
-                at=fact.at,
-                since=fact.at,
-                message=message,
-                evidence=self._evidence(fact, verdict, until),
-            )
-            state.suppressed = settings.suppress
-            return [alert, suppression_of(episode, alert, until)] if settings.suppress else [alert]
-        held = state.suppressed and (episode.until is None or (until is not None and until <= episode.until))
-        if not settings.suppress or held:
+        if not state.episode.is_firing:
+            evidence = self._evidence(fact, verdict, until)
+            alert = self.fire(at=fact.at, since=fact.at, message=message, evidence=evidence)
+            return begun(state, alert, until, suppress=settings.suppress)
+        if not settings.suppress or is_held(state, until):
             return NOTHING
         # The next night: the suppression has run out, and the alert still stands.
-        state.suppressed = True
         evidence = self._evidence(fact, verdict, until)
-        return [prolonged(episode, TEXT, self.subject, at=fact.at, until=until, reason=message, evidence=evidence)]
+        return [prolonged(state, self.TEXT, self.subject, at=fact.at, until=until, reason=message, evidence=evidence)]
 
     def _resolve(self, fact: CallFact) -> Sequence[Finding]:
-        until, suppressed = self.state.episode.until, self.state.suppressed
-        self.state.suppressed = False
         message = f"{self.subject.value} was called within the hours again."
         evidence: Evidence = {**evidence_of_call(fact), "calls": self.state.calls, "calls_outside": self.state.outside}
-        resolved = resolve(
-            self.state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
-            at=fact.at,
-            message=message,
-            evidence=evidence,
-        )
-        if suppressed and (until is None or until > fact.at):
-            return [resolved, Lifted(self.subject, TEXT.rule)]
-        return [resolved]
+        taken_back = lifted(self.state, self.subject, self.RULE, fact.at)
+        return [self.resolve(at=fact.at, message=message, evidence=evidence), *taken_back]
 
     def _evidence(self, fact: CallFact, verdict: Verdict, until: int | None) -> Evidence:
         law = law_of(self.settings.state_rules_file, self.settings.unknown_zone)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from schemas.alert import Evidence, Subject, alert_id
+from typing import Protocol
+
+from schemas.alert import Alert, Evidence, Subject, alert_id
 from schemas.call import CallFact
 from schemas.suppression import Suppression
 from schemas.times import to_iso
-from streams.detectors.episode import Episode, RuleText
+from streams.detectors.episode import Episode, RuleText, suppression_of
+from streams.detectors.finding import Finding, Lifted
+
+
+class Suppressing(Protocol):
+    """What is kept of a contact by a rule that may suppress it.
+
+    Attributes:
+        episode: the alert under way, and how many there have been.
+        suppressed: whether the run under way asked for a suppression.
+    """
+
+    episode: Episode
+    suppressed: bool
 
 
 def evidence_of_call(fact: CallFact) -> Evidence:
@@ -26,8 +41,34 @@ def evidence_of_call(fact: CallFact) -> Evidence:
     return evidence
 
 
+def begun(state: Suppressing, alert: Alert, until: int | None, *, suppress: bool) -> list[Finding]:
+    """The first transition of a run, with the suppression of its contact if there is to be one.
+
+    Args:
+        state: of the contact.
+        alert: the transition.
+        until: when the suppression ends by itself, in milliseconds since the epoch; None if never.
+        suppress: whether the settings let the rule suppress.
+    """
+    state.suppressed = suppress
+    return [alert, suppression_of(state.episode, alert, until)] if suppress else [alert]
+
+
+def is_held(state: Suppressing, until: int | None) -> bool:
+    """Whether the contact is suppressed until a time, or for longer, already."""
+    held = state.episode.until
+    return state.suppressed and (held is None or (until is not None and until <= held))
+
+
+def lifted(state: Suppressing, subject: Subject, rule: str, at: int) -> list[Finding]:
+    """Take the run's suppression back, before its last transition, unless it has ended by itself at a time."""
+    until, suppressed = state.episode.until, state.suppressed
+    state.suppressed = False
+    return [Lifted(subject, rule)] if suppressed and (until is None or until > at) else []
+
+
 def prolonged(
-    episode: Episode,
+    state: Suppressing,
     text: RuleText,
     subject: Subject,
     *,
@@ -39,7 +80,7 @@ def prolonged(
     """Suppress a contact for longer, while the alert that explains it still fires; no transition is told.
 
     Args:
-        episode: of the contact, with a run under way; it remembers until when.
+        state: of the contact, with a run under way; it remembers until when.
         text: what is said of the rule.
         subject: the contact.
         at: event time of the verdict, in milliseconds since the epoch.
@@ -47,11 +88,12 @@ def prolonged(
         reason: one sentence for a person.
         evidence: the rule's source and what to do are added.
     """
-    episode.until = until
+    state.suppressed = True
+    state.episode.until = until
     return Suppression(
         subject=subject,
         rule=text.rule,
-        alert_id=alert_id(text.rule, subject, episode.runs),
+        alert_id=alert_id(text.rule, subject, state.episode.runs),
         at=at,
         until=until,
         reason=reason,

@@ -8,13 +8,12 @@ from typing import ClassVar, Final
 from schemas.alert import Evidence, SubjectKind
 from schemas.call import ANSWERS, CallFact, Disposition, FactKind
 from schemas.rule_settings.shares import InvalidNumbers as Settings
-from schemas.times import to_iso
-from streams.detectors.contact_alerts import evidence_of_call, prolonged
+from streams.detectors.contact_alerts import begun, evidence_of_call, is_held, lifted, prolonged
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, suppression_of
-from streams.detectors.finding import NOTHING, Finding, Lifted
+from streams.detectors.episode import RuleText
+from streams.detectors.finding import NOTHING, Finding
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="invalid_numbers",
     source="Twilio's advice on caller reputation: calls to numbers that do not exist look like those of a robot. SIP "
     "404, 410, 484 and 604 (RFC 3261) say that there is no such number.",
@@ -23,8 +22,6 @@ TEXT: Final = RuleText(
     },
 )
 
-_SUBJECTS: Final = frozenset({SubjectKind.CONTACT})
-_FACTS: Final = frozenset({FactKind.ENDED})
 # It rang or was in use: there is such a number. Other ends say nothing of it.
 _EXISTS: Final = ANSWERS | {Disposition.BUSY, Disposition.NO_ANSWER}
 
@@ -78,10 +75,11 @@ class InvalidContact(Detector[Settings, InvalidContactState]):
     ['Alert', 'Lifted']
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = InvalidContactState
-    SUBJECTS: ClassVar[frozenset[SubjectKind]] = _SUBJECTS
-    FACTS: ClassVar[frozenset[FactKind]] = _FACTS
+    SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.CONTACT})
+    FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.ENDED})
     LEAST: ClassVar[int] = 2
 
     __slots__ = ()
@@ -100,41 +98,31 @@ class InvalidContact(Detector[Settings, InvalidContactState]):
     def describe(self, at: int) -> dict[str, object]:  # noqa: ARG002 - nothing of it fades with time
         """The state as the API shows it; `ok` says that no call in a row was invalid."""
         state = self.state
-        since = state.episode.since
-        word = "off" if not self.settings.enabled else "ok"
         return {
-            "state": "firing" if since is not None and self.settings.enabled else word,
+            "state": self.word("ok"),
             "invalid_in_a_row": state.in_a_row,
-            "since": None if since is None else to_iso(since),
+            "since": state.episode.since_iso,
         }
 
     def _count(self, fact: CallFact) -> Sequence[Finding]:
-        settings, state, episode = self.settings, self.state, self.state.episode
+        settings, state = self.settings, self.state
         if not state.in_a_row:
             state.first = fact.at
         state.in_a_row += 1
         state.last = max(state.last, fact.at)
         message = f"{self.subject.value} does not exist: {state.in_a_row} calls in a row found no such number."
-        if episode.is_firing:
-            if not settings.suppress_contacts or state.suppressed:
+        if state.episode.is_firing:
+            if not settings.suppress_contacts or is_held(state, None):
                 return NOTHING
-            state.suppressed = True
             evidence = self._evidence(fact)
-            return [prolonged(episode, TEXT, self.subject, at=fact.at, until=None, reason=message, evidence=evidence)]
+            return [
+                prolonged(state, self.TEXT, self.subject, at=fact.at, until=None, reason=message, evidence=evidence)
+            ]
         if state.in_a_row < settings.contact_calls:
             return NOTHING
-        alert = fire(
-            episode,
-            TEXT,
-            settings.severity,
-            self.subject,
-            at=fact.at,
-            since=min(state.first, fact.at),
-            message=message,
-            evidence=self._evidence(fact),
-        )
-        state.suppressed = settings.suppress_contacts
-        return [alert, suppression_of(episode, alert, None)] if settings.suppress_contacts else [alert]
+        since = min(state.first, fact.at)
+        alert = self.fire(at=fact.at, since=since, message=message, evidence=self._evidence(fact))
+        return begun(state, alert, None, suppress=settings.suppress_contacts)
 
     def _found(self, fact: CallFact) -> Sequence[Finding]:
         state = self.state
@@ -142,20 +130,12 @@ class InvalidContact(Detector[Settings, InvalidContactState]):
             # Told late: what came after it found no such number.
             return NOTHING
         evidence = self._evidence(fact)
-        suppressed = state.suppressed
-        state.in_a_row, state.first, state.last, state.suppressed = 0, 0, 0, False
+        taken_back = lifted(state, self.subject, self.RULE, fact.at)
+        state.in_a_row, state.first, state.last = 0, 0, 0
         if not state.episode.is_firing:
             return NOTHING
-        resolved = resolve(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
-            at=fact.at,
-            message=f"{self.subject.value} exists: a call reached it.",
-            evidence=evidence,
-        )
-        return [resolved, Lifted(self.subject, TEXT.rule)] if suppressed else [resolved]
+        message = f"{self.subject.value} exists: a call reached it."
+        return [self.resolve(at=fact.at, message=message, evidence=evidence), *taken_back]
 
     def _evidence(self, fact: CallFact) -> Evidence:
         disposition = fact.after.disposition

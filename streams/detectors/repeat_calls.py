@@ -14,13 +14,13 @@ from schemas.call import CallFact, FactKind
 from schemas.rule_settings.contacts import MOST_ATTEMPTS, Period, purpose_key
 from schemas.rule_settings.contacts import RepeatCalls as Settings
 from schemas.times import DAY, to_iso
-from streams.detectors.contact_alerts import evidence_of_call, prolonged
+from streams.detectors.contact_alerts import begun, evidence_of_call, is_held, lifted, prolonged
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, fire, resolve, suppression_of
-from streams.detectors.finding import NOTHING, Finding, Lifted
+from streams.detectors.episode import RuleText
+from streams.detectors.finding import NOTHING, Finding
 from streams.jurisdictions.calling_law import law_of
 
-TEXT: Final = RuleText(
+_TEXT: Final = RuleText(
     rule="repeat_calls",
     source="Debt collection: 12 CFR 1006.14(b)(2)(i)(A) (CFPB Regulation F, in force since 2021-11-30), more than 7 "
     "calls in 7 days. Solicitation: the states' limits, such as Fla. Stat. 501.616(6)(b), since 2021-07-01. The other "
@@ -38,8 +38,6 @@ ATTEMPTS_KEPT: Final = MOST_ATTEMPTS + 1
 """Attempts remembered of a person: one more than the largest limit, so that each can be seen to be passed."""
 
 _PERIOD_NAMES: Final[dict[Period, str]] = {"per_day": "24 hours", "per_7_days": "7 days", "per_month": "30 days"}
-_SUBJECTS: Final = frozenset({SubjectKind.CONTACT})
-_FACTS: Final = frozenset({FactKind.PLACED})
 
 # Purposes come from the register; there are few of them.
 _key_of = lru_cache(maxsize=1_024)(purpose_key)
@@ -115,10 +113,11 @@ class RepeatCalls(Detector[Settings, RepeatCallsState]):
     25
     """
 
-    RULE: ClassVar[str] = TEXT.rule
+    RULE: ClassVar[str] = _TEXT.rule
+    TEXT: ClassVar[RuleText] = _TEXT
     STATE: ClassVar[type[DetectorState]] = RepeatCallsState
-    SUBJECTS: ClassVar[frozenset[SubjectKind]] = _SUBJECTS
-    FACTS: ClassVar[frozenset[FactKind]] = _FACTS
+    SUBJECTS: ClassVar[frozenset[SubjectKind]] = frozenset({SubjectKind.CONTACT})
+    FACTS: ClassVar[frozenset[FactKind]] = frozenset({FactKind.PLACED})
     LEAST: ClassVar[int] = 3
 
     __slots__ = ()
@@ -154,11 +153,10 @@ class RepeatCalls(Detector[Settings, RepeatCallsState]):
     def describe(self, at: int) -> dict[str, object]:
         """The state as the API shows it: attempts in windows that end at `at`, by purpose, and from which numbers."""
         state = self.state
-        since, until = state.episode.since, state.episode.until
+        until = state.episode.until
         recent = [attempt for attempt in state.attempts if at - PERIODS["per_month"] < attempt.at <= at]
-        word = "off" if not self.settings.enabled else "no_data" if not state.attempts else "ok"
         return {
-            "state": "firing" if since is not None and self.settings.enabled else word,
+            "state": self.word("ok" if state.attempts else "no_data"),
             **{
                 f"attempts_{period}": sum(attempt.at > at - length for attempt in recent)
                 for period, length in PERIODS.items()
@@ -173,7 +171,7 @@ class RepeatCalls(Detector[Settings, RepeatCallsState]):
                 for purpose in sorted({attempt.purpose or "unknown" for attempt in recent})
             },
             "by_number": dict(sorted(Counter(attempt.number for attempt in recent).items())),
-            "since": None if since is None else to_iso(since),
+            "since": state.episode.since_iso,
             "next_allowed": None if until is None or until <= at else to_iso(until),
         }
 
@@ -198,7 +196,7 @@ class RepeatCalls(Detector[Settings, RepeatCallsState]):
         return found
 
     def _over(self, fact: CallFact, passed: Sequence[Excess]) -> Sequence[Finding]:
-        settings, state, episode = self.settings, self.state, self.state.episode
+        settings, state = self.settings, self.state
         until = max(excess.until for excess in passed)
         worst = max(passed, key=lambda excess: (excess.count - excess.limit, excess.period))
         by_whom = "" if worst.state is None else f" in {worst.state}"
@@ -206,40 +204,20 @@ class RepeatCalls(Detector[Settings, RepeatCallsState]):
             f"{self.subject.value} was called {worst.count} times within {_PERIOD_NAMES[worst.period]}; "
             f"{worst.limit} are allowed{by_whom}."
         )
-        if not episode.is_firing:
-            alert = fire(
-                episode,
-                TEXT,
-                settings.severity,
-                self.subject,
-                at=fact.at,
-                since=fact.at,
-                message=message,
-                evidence=self._evidence(fact, passed, until),
-            )
-            state.suppressed = settings.suppress
-            return [alert, suppression_of(episode, alert, until)] if settings.suppress else [alert]
-        if not settings.suppress or (state.suppressed and episode.until is not None and until <= episode.until):
+        if not state.episode.is_firing:
+            evidence = self._evidence(fact, passed, until)
+            alert = self.fire(at=fact.at, since=fact.at, message=message, evidence=evidence)
+            return begun(state, alert, until, suppress=settings.suppress)
+        if not settings.suppress or is_held(state, until):
             return NOTHING
-        state.suppressed = True
         evidence = self._evidence(fact, passed, until)
-        return [prolonged(episode, TEXT, self.subject, at=fact.at, until=until, reason=message, evidence=evidence)]
+        return [prolonged(state, self.TEXT, self.subject, at=fact.at, until=until, reason=message, evidence=evidence)]
 
     def _resolve(self, fact: CallFact) -> Sequence[Finding]:
-        state = self.state
-        until = state.episode.until
-        lifted = state.suppressed and until is not None and until > fact.at
-        state.suppressed = False
-        resolved = resolve(
-            state.episode,
-            TEXT,
-            self.settings.severity,
-            self.subject,
-            at=fact.at,
-            message=f"{self.subject.value} was called within the limits again.",
-            evidence={**evidence_of_call(fact), **self._counts()},
-        )
-        return [resolved, Lifted(self.subject, TEXT.rule)] if lifted else [resolved]
+        message = f"{self.subject.value} was called within the limits again."
+        evidence: Evidence = {**evidence_of_call(fact), **self._counts()}
+        taken_back = lifted(self.state, self.subject, self.RULE, fact.at)
+        return [self.resolve(at=fact.at, message=message, evidence=evidence), *taken_back]
 
     def _counts(self) -> Evidence:
         attempts = self.state.attempts
