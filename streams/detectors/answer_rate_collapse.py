@@ -16,17 +16,14 @@ from schemas.times import HOUR, MINUTE, hour_of_week
 from streams.detectors.answer_alerts import collapse_alert, id_of, lift, resolved_alert, suppress
 from streams.detectors.answer_rates import campaign_rate, number_rate, peer_factor, within
 from streams.detectors.answer_states import CampaignAnswers, Collapse, NumberAnswers
-from streams.detectors.bernoulli_cusum import BernoulliCusum, log_likelihood_ratio
+from streams.detectors.bernoulli_cusum import BernoulliCusum
 from streams.detectors.finding import NOTHING, Finding
+from streams.detectors.recovery import RECOVERED, recovery_score
 from streams.detectors.run_length import threshold
 
-RECOVERED = log(20)
-"""Score at which a run is over: the calls since speak 20 to 1 for the usual rate against half the fall. Half the fall
-(in log odds), as a rate that came back only in part would otherwise pass for recovered every few hundred calls."""
-
 CAMPAIGN_RECOVERED = log(1_000)
-"""The same for a campaign, which has enough calls to be surer: on a day whose odds are halved, and that is no more than
-half the fall, 20 to 1 comes up by chance every few hundred calls."""
+"""What `RECOVERED` is for a number, but for a campaign, which has enough calls to be surer: on a day whose odds are
+halved, and that is no more than half the fall, 20 to 1 comes up by chance every few hundred calls."""
 
 CAMPAIGN_RUN_LENGTHS = 4.0
 """A campaign's false alarms are to be so many times rarer than a number's: each inhibits the alerts of all its numbers,
@@ -152,9 +149,7 @@ def _look_for_recovery(collapse: Collapse, answered: bool, rate: float, campaign
     collapse.fresh_calls += 1
     collapse.fresh_answered += answered
     collapse.tried += 1
-    score = collapse.recovery - log_likelihood_ratio(answered, rate, campaign.recovery_ratio)
-    # No credit beyond the mark: old good calls must not outweigh new bad ones while the dwell time passes.
-    collapse.recovery = min(max(score, 0.0), mark)
+    collapse.recovery = recovery_score(collapse.recovery, answered, rate, campaign.recovery_ratio, mark)
 
 
 def _recovered(collapse: Collapse, at: int, settings: AnswerRateCollapse, mark: float) -> bool:

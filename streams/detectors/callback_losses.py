@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, sqrt
+from math import sqrt
 from typing import Final
 
 import msgspec
 
 from schemas.rule_settings.conduct import MissingCallbacks as Settings
 from schemas.times import HOUR, MINUTE
-from streams.detectors.bernoulli_cusum import BernoulliCusum, log_likelihood_ratio
+from streams.detectors.bernoulli_cusum import BernoulliCusum
 from streams.detectors.episode import Episode
+from streams.detectors.recovery import RECOVERED, recovery_score
 from streams.detectors.run_length import threshold
-
-RECOVERED: Final = log(20)
-"""Score at which a run is over: the calls since speak 20 to 1 for the usual share against half the rise."""
 
 PRIOR_CALLS: Final = 50.0
 """Calls that the setting's usual share is worth beside what was learned: soon outweighed."""
@@ -164,9 +162,7 @@ class CallbackLosses(msgspec.Struct, array_like=True):
         usual = self.usual_share(settings)
         risen = (self.fired.losses + 0.5) / (self.fired.calls + 1)
         rise = max(risen / (1 - risen) * (1 - usual) / usual, settings.odds_ratio)
-        score = self.recovery - log_likelihood_ratio(not lost, 1 - usual, 1 / sqrt(rise))
-        # No credit beyond the mark: old good calls must not outweigh new bad ones while the dwell time passes.
-        self.recovery = min(max(score, 0.0), RECOVERED)
+        self.recovery = recovery_score(self.recovery, not lost, 1 - usual, 1 / sqrt(rise))
         return (
             self.recovery >= RECOVERED
             and self.fresh_calls >= settings.recovery_calls

@@ -9,26 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import log, sqrt
+from math import sqrt
 
 import msgspec
 
 from schemas.alert import Alert, Evidence, Subject, SubjectKind, alert_id
 from schemas.rule_settings.shares import ShareSettings
 from schemas.times import HOUR, MINUTE, to_iso
-from streams.detectors.bernoulli_cusum import BernoulliCusum, log_likelihood_ratio
+from streams.detectors.bernoulli_cusum import BernoulliCusum
 from streams.detectors.detector import DetectorState
 from streams.detectors.episode import fire, resolve, suppression_of, tell
 from streams.detectors.finding import NOTHING, Finding, Lifted
+from streams.detectors.recovery import RECOVERED, recovery_score
 from streams.detectors.run_length import least_threshold, threshold
 from streams.detectors.share_rule import ShareRule
 from streams.detectors.suppression_cap import Cap
 from streams.detectors.wilson import wilson_interval
-
-RECOVERED = log(20)
-"""Score at which a run is over: the trials since speak 20 to 1 for the usual share against half the rise that was
-found,
-or the rise that is looked for where that is more: a share of 3 % needs hundreds of calls to be told from 5 %."""
 
 PRIOR_TRIALS = 50.0
 """Trials that the setting's usual share is worth beside what a campaign was seen to do: soon outweighed."""
@@ -260,9 +256,10 @@ def _follow(
     episode = state.episode
     state.fresh_trials += 1
     state.fresh_hits += hit
-    # No credit beyond the mark: old good calls must not outweigh new bad ones while the dwell time passes.
-    score = state.recovery - log_likelihood_ratio(not hit, 1 - share, min(charts.fall, _half_of(state, share)))
-    state.recovery = min(max(score, 0.0), RECOVERED)
+    # Half the rise that was found, or the rise that is looked for where that is more: a share of 3 % needs hundreds of
+    # calls to be told from 5 %.
+    fall = min(charts.fall, _half_of(state, share))
+    state.recovery = recovery_score(state.recovery, not hit, 1 - share, fall)
     if (
         state.recovery >= RECOVERED
         and state.fresh_trials >= settings.recovery_trials
