@@ -15,7 +15,7 @@ from streams.detectors.abandonment_counts import AbandonmentState, Counts
 from streams.detectors.detector import Detector, DetectorState
 from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
-from streams.detectors.wilson import wilson_interval
+from streams.detectors.wilson import shown_interval, wilson_interval
 
 _TEXT: Final = RuleText(
     rule="abandonment",
@@ -193,7 +193,6 @@ class Abandonment(Detector[Settings, AbandonmentState]):
 
     def _evidence(self, decided_by: str, block: int, counts: Counts) -> Evidence:
         answered, abandoned = counts
-        interval = wilson_interval(abandoned, answered)
         rolling_answered, rolling_abandoned = self.state.window(self.state.newest)
         return {
             "campaign": self.subject.value,
@@ -204,7 +203,7 @@ class Abandonment(Detector[Settings, AbandonmentState]):
             "answered": answered,
             "abandoned": abandoned,
             "share": _share(answered, abandoned),
-            "interval": None if interval is None else [round(end, 4) for end in interval],
+            "interval": shown_interval(abandoned, answered),
             "limit": self.settings.limit,
             "rolling_answered": rolling_answered,
             "rolling_abandoned": rolling_abandoned,

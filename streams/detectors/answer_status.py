@@ -9,7 +9,7 @@ from streams.detectors.answer_rates import campaign_rate, number_rate, peer_fact
 from streams.detectors.answer_states import CampaignAnswers, Collapse, NumberAnswers
 from streams.detectors.bernoulli_cusum import BernoulliCusum
 from streams.detectors.run_length import threshold
-from streams.detectors.wilson import wilson_interval
+from streams.detectors.wilson import shown_interval
 
 
 def describe_campaign(campaign: CampaignAnswers, at: int) -> dict[str, object]:
@@ -92,7 +92,7 @@ def _evidence(campaign: CampaignAnswers, cusum: BernoulliCusum, collapse: Collap
     elif cusum.since is not None:
         calls, answered, expected, since = cusum.calls, cusum.answered, cusum.expected, cusum.since
     if calls and answered is not None and expected is not None:
-        interval = wilson_interval(answered, calls)
+        interval = shown_interval(answered, calls)
         limit = threshold(expected / calls, campaign.settings.odds_ratio, campaign.run_length)
     return {
         "score": round(cusum.score, 3),
@@ -101,7 +101,7 @@ def _evidence(campaign: CampaignAnswers, cusum: BernoulliCusum, collapse: Collap
         "calls": calls,
         "answered": answered,
         "expected": None if expected is None else round(expected, 2),
-        "interval": None if interval is None else [round(end, 4) for end in interval],
+        "interval": interval,
         "fresh_calls": None if collapse is None else collapse.fresh_calls,
         "fresh_answered": None if collapse is None else collapse.fresh_answered,
     }

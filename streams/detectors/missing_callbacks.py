@@ -18,7 +18,7 @@ from streams.detectors.detector import Detector, DetectorState
 from streams.detectors.episode import fire, resolve
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.stream_silence import StreamSilence
-from streams.detectors.wilson import wilson_interval
+from streams.detectors.wilson import shown_interval
 
 
 class CallbacksState(DetectorState, array_like=True):
@@ -225,14 +225,13 @@ class MissingCallbacks(Detector[Settings, CallbacksState]):
         episode, settings, text = losses.episode, self.settings, TEXTS[kind]
         fired = losses.fired
         assert fired is not None
-        interval = wilson_interval(fired.losses, fired.calls)
         evidence: Evidence = {
             "kind": kind,
             "calls": fired.calls,
             "missing": fired.losses,
             "expected": round(fired.expected, 2),
             "share": round(fired.losses / fired.calls, 4),
-            "interval": None if interval is None else [round(end, 4) for end in interval],
+            "interval": shown_interval(fired.losses, fired.calls),
             "usual_share": round(losses.usual_share(settings), 4),
             "fresh_calls": losses.fresh_calls,
             "fresh_missing": losses.fresh_losses,

@@ -15,7 +15,7 @@ from streams.detectors.detector import Detector, DetectorState
 from streams.detectors.episode import RuleText
 from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.prefix_matches import Matches, is_same_exchange, matches_of, ten_digits
-from streams.detectors.wilson import wilson_interval
+from streams.detectors.wilson import shown_interval
 
 _TEXT: Final = RuleText(
     rule="neighbor_spoofing",
@@ -154,14 +154,12 @@ class NeighborSpoofing(Detector[Settings, _State]):
         matched = Counter(own for contact, own in block.items() if is_same_exchange(contact, own))
         # By number where counts are equal, so that the order does not hang on that of the calls.
         most = sorted(matched.items(), key=lambda item: (-item[1], item[0]))[:NUMBERS_TOLD]
-        interval = wilson_interval(found.exchange_matches, found.contacts)
-        assert interval is not None
         return {
             "contacts": found.contacts,
             "exchange_matches": found.exchange_matches,
             "expected": round(found.expected, 2),
             "share": round(found.exchange_matches / found.contacts, 4),
-            "interval": [round(end, 4) for end in interval],
+            "interval": shown_interval(found.exchange_matches, found.contacts),
             "area_matches": found.area_matches,
             "chance": found.chance,
             "tail_probability": self.settings.tail_probability,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import sqrt
 
+from schemas.alert import Scalar
+
 Z_95 = 1.959963984540054
 """The normal quantile of a two-sided interval of 95 %."""
 
@@ -32,3 +34,13 @@ def wilson_interval(successes: float, trials: float, z: float = Z_95) -> tuple[f
     spread = z * sqrt(trials * share * (1 - share) + z * z / 4)
     whole = trials + z * z
     return max(0.0, (middle - spread) / whole), min(1.0, (middle + spread) / whole)
+
+
+def shown_interval(successes: float, trials: float) -> list[Scalar] | None:
+    """The interval of 95 % as evidence shows it, to four digits; None without trials.
+
+    >>> shown_interval(3, 10)
+    [0.1078, 0.6032]
+    """
+    interval = wilson_interval(successes, trials)
+    return None if interval is None else [round(end, 4) for end in interval]
