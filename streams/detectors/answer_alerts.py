@@ -7,7 +7,8 @@ from schemas.suppression import Suppression
 from schemas.times import HOUR, to_iso
 from streams.detectors.answer_states import RULE, CampaignAnswers, Collapse
 from streams.detectors.finding import Finding, Lifted
-from streams.detectors.wilson import wilson_interval
+from streams.detectors.suppression_cap import NOT_LET, refused
+from streams.detectors.wilson import shown_interval
 
 SOURCE = (
     "Risk-adjusted Bernoulli CUSUM (Steiner, Cook, Farewell and Treasure 2000, Biostatistics 1:441-452); "
@@ -83,21 +84,19 @@ def _alert(
 
 
 def _evidence(campaign: CampaignAnswers, subject: Subject, collapse: Collapse) -> Evidence:
-    interval = wilson_interval(collapse.answered, collapse.calls)
-    fresh = wilson_interval(collapse.fresh_answered, collapse.fresh_calls)
     return {
         "campaign": campaign.campaign,
         "calls": collapse.calls,
         "answered": collapse.answered,
         "expected": round(collapse.expected, 2),
         "rate": round(collapse.answered / collapse.calls, 4),
-        "interval": None if interval is None else [round(end, 4) for end in interval],
+        "interval": shown_interval(collapse.answered, collapse.calls),
         "baseline": round(collapse.expected / collapse.calls, 4),
         "since": to_iso(collapse.since),
         "fired_at": to_iso(collapse.fired_at),
         "fresh_calls": collapse.fresh_calls,
         "fresh_answered": collapse.fresh_answered,
-        "fresh_interval": None if fresh is None else [round(end, 4) for end in fresh],
+        "fresh_interval": shown_interval(collapse.fresh_answered, collapse.fresh_calls),
         "source": SOURCE,
         "what_to_do": _WHAT_TO_DO[subject.kind],
     }
@@ -135,12 +134,12 @@ def suppress(
     """
     settings = campaign.settings
     if not settings.suppress:
-        return None, {"suppressed": False, "not_suppressed_because": "the settings do not let this rule suppress"}
+        return None, refused(NOT_LET)
     collapse.until = None
     collapse.tried = 0
     refusal = campaign.refusal(subject.value, at)
     if refusal is not None:
-        return None, {"suppressed": False, "not_suppressed_because": refusal}
+        return None, refused(refusal)
     until = at + round(settings.suppress_hours * HOUR)
     collapse.until = until
     suppression = Suppression(

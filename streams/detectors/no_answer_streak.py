@@ -12,9 +12,9 @@ from schemas.call import ANSWERS, SEIZURES, CallFact, FactKind
 from schemas.rule_settings.answers import NoAnswerStreak as Settings
 from schemas.times import HOUR, MINUTE, to_iso
 from streams.detectors.detector import Detector, DetectorState
-from streams.detectors.episode import RuleText, suppression_of
-from streams.detectors.finding import NOTHING, Finding, Lifted
-from streams.detectors.suppression_cap import Cap
+from streams.detectors.episode import RuleText
+from streams.detectors.finding import NOTHING, Finding
+from streams.detectors.suppression_cap import NOT_LET, Cap, hold, lift, refused
 from streams.detectors.unanswered_streak import UnansweredStreak
 
 _TEXT: Final = RuleText(
@@ -206,7 +206,7 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
         if refusal is None:
             evidence |= {"suppressed": True, "suppressed_until": to_iso(until)}
         else:
-            evidence |= {"suppressed": False, "not_suppressed_because": refusal}
+            evidence |= refused(refusal)
         if since is None:
             alert = self.tell(at=at, message=message, evidence=evidence, scope=campaign, inhibited=inhibited)
         else:
@@ -215,8 +215,7 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
             )
         if refusal is not None or cap is None:
             return [alert, *lifted]
-        cap.hold(self.subject.value, self.RULE, until)
-        return [alert, suppression_of(self.state.episode, alert, until, campaign)]
+        return [alert, hold(cap, self.state.episode, alert, until, campaign)]
 
     def _resolve(self, at: int, campaign: str, cap: Cap | None) -> list[Finding]:
         state = self.state
@@ -233,19 +232,13 @@ class NoAnswerStreak(Detector[Settings, StreakState]):
         return [alert, *lifted]
 
     def _lift(self, campaign: str, cap: Cap | None) -> list[Finding]:
-        episode = self.state.episode
-        if episode.until is None:
-            return []
-        episode.until = None
-        if cap is not None:
-            cap.release(self.subject.value, self.RULE)
-        return [Lifted(self.subject, self.RULE, campaign)]
+        return lift(cap, self.state.episode, self.subject, self.RULE, campaign)
 
     def _refusal(self, at: int, inhibited: bool, cap: Cap | None) -> str | None:
         if inhibited:
             return "answer_rate_collapse tells of it and decides"
         if not self.settings.suppress:
-            return "the settings do not let this rule suppress"
+            return NOT_LET
         if cap is None:
             return "nobody says how many of the campaign's numbers are suppressed already"
         return cap.refusal(self.subject.value, at)

@@ -15,16 +15,17 @@ import msgspec
 
 from schemas.alert import Alert, Evidence, Subject, SubjectKind, alert_id
 from schemas.rule_settings.shares import ShareSettings
+from schemas.suppression import Suppression
 from schemas.times import HOUR, MINUTE, to_iso
 from streams.detectors.bernoulli_cusum import BernoulliCusum
 from streams.detectors.detector import DetectorState
-from streams.detectors.episode import fire, resolve, suppression_of, tell
-from streams.detectors.finding import NOTHING, Finding, Lifted
+from streams.detectors.episode import fire, resolve, tell
+from streams.detectors.finding import NOTHING, Finding
 from streams.detectors.recovery import RECOVERED, recovery_score
 from streams.detectors.run_length import least_threshold, threshold
 from streams.detectors.share_rule import ShareRule
-from streams.detectors.suppression_cap import Cap
-from streams.detectors.wilson import wilson_interval
+from streams.detectors.suppression_cap import NOT_LET, Cap, hold, lift, refused
+from streams.detectors.wilson import shown_interval
 
 PRIOR_TRIALS = 50.0
 """Trials that the setting's usual share is worth beside what a campaign was seen to do: soon outweighed."""
@@ -219,9 +220,7 @@ def _fire(
         evidence["inhibited_by"] = above
     elif cap is not None:
         refusal = _refusal(settings, cap, subject, at)
-        evidence |= (
-            {"suppressed": True} if refusal is None else {"suppressed": False, "not_suppressed_because": refusal}
-        )
+        evidence |= {"suppressed": True} if refusal is None else refused(refusal)
     alert = fire(
         state.episode,
         rule.TEXT,
@@ -236,7 +235,7 @@ def _fire(
     )
     if cap is None or above is not None or refusal is not None:
         return [alert]
-    return [alert, *_suppress(settings, state, alert, scope, cap)]
+    return [alert, _suppress(settings, state, alert, scope, cap)]
 
 
 def _follow(
@@ -275,10 +274,7 @@ def _follow(
     findings: list[Finding] = []
     if above is not None:
         evidence["inhibited_by"] = above
-        if episode.until is not None and cap is not None:
-            cap.release(subject.value, rule.RULE)
-            findings.append(Lifted(subject, rule.RULE, scope))
-            episode.until = None
+        findings = lift(cap, episode, subject, rule.RULE, scope)
     since = episode.since
     assert since is not None
     alert = tell(
@@ -293,7 +289,7 @@ def _follow(
         inhibited=above is not None,
     )
     if above is None and cap is not None and _refusal(settings, cap, subject, at) is None:
-        findings += _suppress(settings, state, alert, scope, cap)
+        findings.append(_suppress(settings, state, alert, scope, cap))
     return [alert, *findings]
 
 
@@ -314,7 +310,7 @@ def _recover(
     at: int,
     cap: Cap | None,
 ) -> list[Finding]:
-    until = state.episode.until
+    lifted = lift(cap, state.episode, subject, rule.RULE, scope)
     alert = resolve(
         state.episode,
         rule.TEXT,
@@ -329,28 +325,21 @@ def _recover(
         scope=scope,
     )
     state.recovery = 0.0
-    if until is None or cap is None:
-        return [alert]
-    cap.release(subject.value, rule.RULE)
-    return [alert, Lifted(subject, rule.RULE, scope)]
+    return [alert, *lifted]
 
 
 def _refusal(settings: ShareSettings, cap: Cap, subject: Subject, at: int) -> str | None:
     if not settings.suppress:
-        return "the settings do not let this rule suppress"
+        return NOT_LET
     return cap.refusal(subject.value, at)
 
 
-def _suppress(settings: ShareSettings, state: ShareState, alert: Alert, scope: str, cap: Cap) -> list[Finding]:
-    until = alert.at + round(settings.suppress_hours * HOUR)
-    cap.hold(alert.subject.value, alert.rule, until)
-    return [suppression_of(state.episode, alert, until, scope)]
+def _suppress(settings: ShareSettings, state: ShareState, alert: Alert, scope: str, cap: Cap) -> Suppression:
+    return hold(cap, state.episode, alert, alert.at + round(settings.suppress_hours * HOUR), scope)
 
 
 def _evidence(rule: type[ShareRule], state: ShareState, subject: Subject, scope: str) -> Evidence:
     trials, hits, grave, expected = state.fired
-    interval = wilson_interval(hits, trials)
-    fresh = wilson_interval(state.fresh_hits, state.fresh_trials)
     return {
         **({} if rule.GRAVE is None else {rule.GRAVE: grave}),
         "campaign": scope or subject.value,
@@ -358,13 +347,13 @@ def _evidence(rule: type[ShareRule], state: ShareState, subject: Subject, scope:
         "hits": hits,
         "expected": round(expected, 2),
         "share": round(hits / trials, 4),
-        "interval": None if interval is None else [round(end, 4) for end in interval],
+        "interval": shown_interval(hits, trials),
         "baseline": round(expected / trials, 4),
         "band": rule.band(hits / trials),
         "counted": f"{rule.HITS} among {rule.TRIALS}",
         "fresh_trials": state.fresh_trials,
         "fresh_hits": state.fresh_hits,
-        "fresh_interval": None if fresh is None else [round(end, 4) for end in fresh],
+        "fresh_interval": shown_interval(state.fresh_hits, state.fresh_trials),
     }
 
 
@@ -404,14 +393,13 @@ def describe(
         word = "ok" if learned >= settings.learning_trials else "learning"
     trials = 0 if state is None else state.trials
     hits = 0 if state is None else state.hits
-    interval = wilson_interval(hits, trials)
     since = None if state is None else state.episode.since
     return {
         "state": word,
         "trials": trials,
         "hits": hits,
         "share": round(hits / trials, 4) if trials else None,
-        "interval": None if interval is None else [round(end, 4) for end in interval],
+        "interval": shown_interval(hits, trials),
         "band": rule.band(hits / trials) if trials else None,
         "score": None if state is None else round(state.cusum.score, 3),
         "since": None if since is None else to_iso(since),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+from schemas.alert import Alert, Evidence, Subject
+from schemas.suppression import Suppression
+from streams.detectors.episode import Episode, suppression_of
+from streams.detectors.finding import Finding, Lifted
+
+NOT_LET: Final = "the settings do not let this rule suppress"
+"""Why a number is not suppressed where no cap was asked."""
 
 
 class Cap(Protocol):
@@ -27,3 +35,24 @@ class Cap(Protocol):
     def release(self, number: str, rule: str) -> None:
         """Note that a rule has taken its suppression of a number back."""
         ...
+
+
+def refused(why: str) -> Evidence:
+    """What the evidence says of a number that is not suppressed."""
+    return {"suppressed": False, "not_suppressed_because": why}
+
+
+def hold(cap: Cap, episode: Episode, alert: Alert, until: int, scope: str) -> Suppression:
+    """Suppress an alert's number until a time, and tell the cap; the rest as in `suppression_of`."""
+    cap.hold(alert.subject.value, alert.rule, until)
+    return suppression_of(episode, alert, until, scope)
+
+
+def lift(cap: Cap | None, episode: Episode, subject: Subject, rule: str, scope: str) -> list[Finding]:
+    """Take a run's suppression of its number back, if it has one, and tell the cap."""
+    if episode.until is None:
+        return []
+    episode.until = None
+    if cap is not None:
+        cap.release(subject.value, rule)
+    return [Lifted(subject, rule, scope)]
