@@ -54,14 +54,6 @@ NONE = Twist()
 """Calls as ever."""
 
 
-class Scope(StrEnum):
-    """What the alert about a fault is about."""
-
-    NUMBER = "number"
-    CAMPAIGN = "campaign"
-    ACCOUNT = "account"
-
-
 class Register(msgspec.Struct, frozen=True, kw_only=True):
     """How a number's row of the register differs from that of a well-kept number.
 
@@ -82,8 +74,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rule: the rule that should find it.
         campaign: the campaign's place among the scenario's.
-        number: a number's place in the campaign, before the seed turns it; None is the whole campaign, or the account.
-        scope: what the alert is about.
+        number: a number's place in the campaign, before the seed turns it; None is the whole campaign.
+        of_account: whether it befalls all campaigns of the account.
         starts: how long before the end it begins, in milliseconds.
         ends: how long before the end it is over, in milliseconds; None if it lasts.
         twist: what it does.
@@ -96,9 +88,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rule: str
-    campaign: int
-    number: int | None
-    scope: Scope
+    campaign: int = 0
+    number: int | None = None
+    of_account: bool = False
     starts: int
     ends: int | None = None
     twist: Twist = NONE

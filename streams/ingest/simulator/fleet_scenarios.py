@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.alert import SubjectKind
 from schemas.times import DAY, HOUR
-from streams.ingest.simulator.faults import Fault, Scope, Twist
+from streams.ingest.simulator.faults import Fault, Twist
 from streams.ingest.simulator.scenario import Campaign, Scenario
 from streams.ingest.simulator.truth import Companion
 from streams.ingest.simulator.worlds import PAST, STRETCH
@@ -22,9 +22,6 @@ FLEET_SCENARIOS: tuple[Scenario, ...] = (
         faults=(
             Fault(
                 rule="answer_rate_collapse",
-                campaign=0,
-                number=None,
-                scope=Scope.CAMPAIGN,
                 starts=STRETCH,
                 ends=STRETCH - 13 * HOUR,
                 twist=Twist(odds=0.45),

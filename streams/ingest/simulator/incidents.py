@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.alert import Subject, SubjectKind
 from schemas.times import MINUTE
-from streams.ingest.simulator.faults import NONE, Fault, Scope, Twist
+from streams.ingest.simulator.faults import NONE, Fault, Twist
 from streams.ingest.simulator.fleet import Number
 from streams.ingest.simulator.scenario import Collapse, Scenario, Spike
 from streams.ingest.simulator.truth import Incident
@@ -75,7 +75,7 @@ def changes_by_number(
         if isinstance(injected, Fault):
             incident = _incident_of_fault(scenario, injected, onset, end, numbers[0])
         else:
-            incident = _incident(injected, onset, end, numbers[0])
+            incident = _incident(scenario, injected, onset, end, numbers[0])
         touches = (*(number.number for number in numbers), numbers[0].campaign.name, scenario.account_sid)
         incidents.append(msgspec.structs.replace(incident, touches=touches))
     return {number: tuple(held) for number, held in changes.items()}, incidents
@@ -83,7 +83,7 @@ def changes_by_number(
 
 def hit(injected: Collapse | Spike | Fault, fleet: Fleet, seed: int) -> tuple[Number, ...]:
     """The numbers that something happens to: one, a campaign's, or all of the account's."""
-    if isinstance(injected, Fault) and injected.scope is Scope.ACCOUNT:
+    if isinstance(injected, Fault) and injected.of_account:
         return tuple(number for numbers in fleet for number in numbers)
     numbers = fleet[injected.campaign]
     return numbers if injected.number is None else (turned(numbers, injected.number, seed),)
@@ -103,12 +103,17 @@ def _changes(injected: Collapse | Spike | Fault, onset: int, end: int | None) ->
         yield Change(onset=onset, end=end, odds=twist.odds, volume=twist.volume, twist=twist)
 
 
-def _incident(injected: Collapse | Spike, onset: int, end: int | None, number: Number) -> Incident:
-    campaign = number.campaign
+def _subject(scenario: Scenario, injected: Collapse | Spike | Fault, number: Number) -> Subject:
+    """What the alert about it is about; the number is one of those that it happens to."""
+    if isinstance(injected, Fault) and injected.of_account:
+        return Subject(SubjectKind.ACCOUNT, scenario.account_sid)
     if injected.number is None:
-        subject = Subject(SubjectKind.CAMPAIGN, campaign.name)
-    else:
-        subject = Subject(SubjectKind.NUMBER, number.number)
+        return Subject(SubjectKind.CAMPAIGN, number.campaign.name)
+    return Subject(SubjectKind.NUMBER, number.number)
+
+
+def _incident(scenario: Scenario, injected: Collapse | Spike, onset: int, end: int | None, number: Number) -> Incident:
+    campaign, subject = number.campaign, _subject(scenario, injected, number)
     if isinstance(injected, Collapse):
         odds = campaign.answer_rate / (1.0 - campaign.answer_rate) * injected.odds
         rule = "answer_rate_collapse"
@@ -121,14 +126,9 @@ def _incident(injected: Collapse | Spike, onset: int, end: int | None, number: N
 
 
 def _incident_of_fault(scenario: Scenario, fault: Fault, onset: int, end: int | None, number: Number) -> Incident:
-    subject = {
-        Scope.NUMBER: Subject(SubjectKind.NUMBER, number.number),
-        Scope.CAMPAIGN: Subject(SubjectKind.CAMPAIGN, number.campaign.name),
-        Scope.ACCOUNT: Subject(SubjectKind.ACCOUNT, scenario.account_sid),
-    }[fault.scope]
     return Incident(
         rule=fault.rule,
-        subject=subject,
+        subject=_subject(scenario, fault, number),
         onset=onset,
         end=end,
         note=fault.note,

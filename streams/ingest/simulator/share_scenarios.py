@@ -6,18 +6,15 @@ import msgspec
 
 from schemas.alert import SubjectKind
 from schemas.times import DAY, HOUR
-from streams.ingest.simulator.faults import Fault, Scope, Twist
+from streams.ingest.simulator.faults import Fault, Twist
 from streams.ingest.simulator.scenario import Campaign, Scenario
 from streams.ingest.simulator.truth import Companion
-from streams.ingest.simulator.worlds import CONTACTS, PAST, STRETCH, WORLD
+from streams.ingest.simulator.worlds import STRETCH, WORLD, week
 
 _NUMBER, _CAMPAIGN = SubjectKind.NUMBER, SubjectKind.CAMPAIGN
 
 # A sum that was above zero by chance when the rise began dates it too early, by a day's calls and more.
 _TOLERANCE = 2 * DAY
-
-# Answer rates may cost one false alarm in 10,000 calls, of numbers and again of campaigns: here some 4,500 each.
-_FALSE_ALARMS = 1
 
 
 def _pair(rule: str) -> tuple[Companion, ...]:
@@ -40,14 +37,11 @@ def _both(rule: str, twist: Twist, note: str, also: tuple[Companion, ...] = ()) 
     )
 
 
-def _of_number(
-    rule: str, twist: Twist, note: str, also: tuple[Companion, ...] = (), *, campaign: int = 0, number: int = 2
-) -> Fault:
+def _of_number(rule: str, twist: Twist, note: str, also: tuple[Companion, ...] = (), *, campaign: int = 0) -> Fault:
     return Fault(
         rule=rule,
         campaign=campaign,
-        number=number,
-        scope=Scope.NUMBER,
+        number=2,
         starts=STRETCH,
         twist=twist,
         note=note,
@@ -59,30 +53,11 @@ def _of_number(
 def _of_campaign(rule: str, twist: Twist, note: str, also: tuple[Companion, ...] = ()) -> Fault:
     return Fault(
         rule=rule,
-        campaign=0,
-        number=None,
-        scope=Scope.CAMPAIGN,
         starts=STRETCH,
         twist=twist,
         note=note,
         also=(Companion(rule, _NUMBER), *also),
         tolerance=_TOLERANCE,
-    )
-
-
-def _scenario(
-    name: str, description: str, *faults: Fault, campaigns: tuple[Campaign, ...] = WORLD, opt_out_share: float = 0.0
-) -> Scenario:
-    return Scenario(
-        name=name,
-        description=description,
-        campaigns=campaigns,
-        past=PAST,
-        stretch=STRETCH,
-        contacts_per_number=CONTACTS,
-        faults=faults,
-        opt_out_share=opt_out_share,
-        false_alarms=_FALSE_ALARMS,
     )
 
 
@@ -99,29 +74,29 @@ _HEARD = (
 )
 
 SHARE_SCENARIOS: tuple[Scenario, ...] = (
-    _scenario(
+    week(
         "blocked-calls",
         "Three days to learn from, then carriers block a quarter of one number's calls.",
         _of_number("blocked_calls", Twist(blocked=0.25), "blocked calls rise from about 2 % to 27 %", _FEWER_ANSWERS),
     ),
-    _scenario(
+    week(
         "campaign-blocked-calls",
         "Three days to learn from, then carriers block a quarter of a campaign's calls.",
         _of_campaign("blocked_calls", Twist(blocked=0.25), "blocked calls rise from about 2 % to 27 %", _FEWER_ANSWERS),
     ),
-    _scenario(
+    week(
         "invalid-numbers",
         "Three days to learn from, then a campaign gets a list in which a fifth of the numbers do not exist.",
         _of_campaign(
             "invalid_numbers", Twist(invalid=0.2), "calls to nowhere rise from about 3 % to 22 %", _FEWER_ANSWERS
         ),
     ),
-    _scenario(
+    week(
         "short-calls",
         "Three days to learn from, then half of the people who answer hang up at once.",
         *_both("short_calls", Twist(short=0.5), "people gone within 10 seconds rise from 6 % to 53 %"),
     ),
-    _scenario(
+    week(
         "short-ring",
         "Three days to learn from, then the dialer gives up after 12 seconds of ringing.",
         *_both(
@@ -129,32 +104,29 @@ SHARE_SCENARIOS: tuple[Scenario, ...] = (
         ),
         campaigns=_WATCHED,
     ),
-    _scenario(
+    week(
         "voicemail-hangup",
         "Three days to learn from, then the dialer hangs up on six of ten answering machines.",
         *_both("voicemail_hangup", Twist(drops=0.6), "six of ten machines are hung up on at once", _SHORT_TOO),
         campaigns=_MACHINES,
     ),
-    _scenario(
+    week(
         "silent-calls",
         "Three days to learn from, then Voice Insights hears silence on a quarter of the answered calls.",
         *_both("silent_calls", Twist(silent=0.25), "silent calls rise from 1 % to 25 %"),
         campaigns=_HEARD,
     ),
-    _scenario(
+    week(
         "opt-out-surge",
         "Three days to learn from, then one person in five who answers says stop, instead of one in 200.",
         *_both("opt_out_surge", Twist(opt_outs=0.2), "people who say stop rise from 0.5 % to 20 %"),
         opt_out_share=0.005,
     ),
-    _scenario(
+    week(
         "abandonment",
         "Three days to learn from, then an eighth of the people who answer reach no agent.",
         Fault(
             rule="abandonment",
-            campaign=0,
-            number=None,
-            scope=Scope.CAMPAIGN,
             starts=STRETCH,
             twist=Twist(abandoned=0.12),
             note="people who answer and reach no agent rise from 1 % to 12 %",
@@ -166,14 +138,12 @@ SHARE_SCENARIOS: tuple[Scenario, ...] = (
             Campaign(name="renewals", numbers=3, calls_per_day=110.0, answer_rate=0.40, agents=True, purpose="service"),
         ),
     ),
-    _scenario(
+    week(
         "missing-callbacks",
         "Three days to learn from, then six of ten calls never tell of their end, for four hours.",
         Fault(
             rule="missing_callbacks",
-            campaign=0,
-            number=None,
-            scope=Scope.ACCOUNT,
+            of_account=True,
             starts=STRETCH - 2 * HOUR,
             ends=STRETCH - 6 * HOUR,
             twist=Twist(terminal_loss=0.6),
