@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from ringwatch.command import F, config_option, run, settings_of
 
 
 def _place(command: F) -> F:
     """Options of commands that ask a running ringwatch."""
     for option in (
         click.option("--data", type=click.Path(path_type=Path), help="Folder of the running `ringwatch up`."),
-        click.option("--config", type=click.Path(path_type=Path), help="Configuration file; default ringwatch.toml."),
+        config_option,
         click.option("--url", help="Base URL of the API, such as that of `ringwatch feed`, in place of --data."),
         click.option("--token", help="Bearer token for it; default the setting api_token."),
     ):
@@ -122,9 +122,7 @@ def suppress(kind: str, value: str | None, **options: Any) -> None:
 
 def _ask(command: Callable[..., None], place: dict[str, Any], *arguments: object, **options: object) -> None:
     """Run a command that asks a running ringwatch."""
-    # The command line knows these commands, so it can't be known here before it is there.
     from ringwatch.asking import Place
-    from ringwatch.cli import _run, _settings
 
-    settings = _settings(place["config"], data=place["data"])
-    _run(command, settings, Place(place["url"], place["token"]), *arguments, **options)
+    settings = settings_of(place["config"], data=place["data"])
+    run(command, settings, Place(place["url"], place["token"]), *arguments, **options)
