@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -372,6 +373,16 @@ async def soon(condition: Callable[[], bool], wait: float = 10) -> None:
             await asyncio.sleep(0.002)
 
 
+def values(events: list) -> list[str]:
+    """The values of the subjects that events are about."""
+    return [json.loads(event.data)["value"] for event in events]
+
+
+def person(number: int) -> str:
+    """One of ten thousand people."""
+    return f"+1202555{number:04d}"
+
+
 @pytest.fixture
 def feed() -> SimpleNamespace:
     """What the feed's tests are made of."""
@@ -387,4 +398,6 @@ def feed() -> SimpleNamespace:
         served=served,
         following=following,
         soon=soon,
+        values=values,
+        person=person,
     )
