@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -81,3 +81,17 @@ class Log(Protocol):
     async def reader(self, positions: Positions) -> Reader:
         """Read from the given positions on; a position below what retention has left starts at what is left."""
         ...
+
+
+async def ends_of(log: Log, topics: Iterable[str]) -> Positions:
+    """The positions past everything that the log holds of some topics now, in order of topic and partition.
+
+    Raises:
+        LogUnavailableError: the log can't be read now.
+    """
+    positions: Positions = {}
+    for topic in topics:
+        ends = await log.ends(topic)
+        for partition in range(await log.partitions(topic)):
+            positions[topic, partition] = ends.get(partition, 0)
+    return positions

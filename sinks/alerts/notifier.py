@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from schemas.alert import Alert
 from schemas.alerting import Alerting
-from schemas.log import Log, LogUnavailableError, Positions, Reader, Record
+from schemas.log import Log, LogUnavailableError, Positions, Reader, Record, ends_of
 from schemas.silence import Silence
 from schemas.topics import ALERTS, SILENCES
 from schemas.wire import UnreadableRecordError
@@ -161,7 +161,7 @@ class Notifier:
                 await _stopped(stop, delay)
 
     async def _follow(self, stop: asyncio.Event) -> None:
-        ends = await self._ends()
+        ends = await ends_of(self._log, self._topics)
         if any(self.positions.get(place, 0) > end for place, end in ends.items()):
             _LOGGER.warning("the log ends before what was read of it: it is another one, and is read anew")
             self.router, self.positions, self._anew = Router(self._settings), {}, True
@@ -238,14 +238,6 @@ class Notifier:
             _LOGGER.error("notifications: %s; a restart may repeat notifications", self._disk_trouble)  # noqa: TRY400 - the trace says no more
         else:
             self._disk_trouble = ""
-
-    async def _ends(self) -> Positions:
-        ends: Positions = {}
-        for topic in self._topics:
-            known = await self._log.ends(topic)
-            for partition in range(await self._log.partitions(topic)):
-                ends[topic, partition] = known.get(partition, 0)
-        return ends
 
     def _moment(self) -> int:
         # A clock that is set back must not have anything told twice.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from schemas.log import Log, Positions
+from schemas.log import Log, Positions, ends_of
 from sinks.feed.events import FEED_TOPICS
 
 # One letter a topic, its partitions' next offsets in order; at most 19 digits fit into a log's 64-bit offset.
@@ -22,12 +21,7 @@ async def end_positions(log: Log) -> Positions:
     Raises:
         LogUnavailableError: the log can't be read now.
     """
-    positions: Positions = {}
-    for topic in FEED_TOPICS:
-        ends: Mapping[int, int] = await log.ends(topic)
-        for partition in range(await log.partitions(topic)):
-            positions[topic, partition] = ends.get(partition, 0)
-    return positions
+    return await ends_of(log, FEED_TOPICS)
 
 
 def write_cursor(positions: Positions) -> str:
