@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, Contribution, Disposition, FactKind
 from schemas.registration import NumberRegistration
 from schemas.rule_settings.conduct import Abandonment as Settings
 from schemas.times import DAY, HOUR, MINUTE, from_iso, to_iso
 from streams.detectors.abandonment import Abandonment
 from streams.detectors.finding import Finding
+from tests.streams import facts
 
 CAMPAIGN = Subject(SubjectKind.CAMPAIGN, "spring-sale")
 START = from_iso("2026-11-02T00:00:00Z")
@@ -31,20 +32,12 @@ def fact(
     """A call that has ended, or of which more became known."""
     ended = before is None or before.ended_at is None
     at = after.attempted_at if after.ended_at is None else after.ended_at
-    return CallFact(
-        fact=FactKind.ENDED if ended else FactKind.REVISED,
-        revision=1,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid="CA1",
-        account_sid="AC1",
-        number="+12025550100",
-        contact="+12125550100",
+    return facts.make_fact(
+        FactKind.ENDED if ended else FactKind.REVISED,
+        at,
+        after,
         campaign=CAMPAIGN.value,
-        direction=Direction.OUTBOUND_API,
-        counted=True,
         before=before,
-        after=after,
         registration=registration,
     )
 

@@ -6,31 +6,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, Disposition
 from schemas.rule_settings.registration import Attestation as Settings
 from streams.detectors.attestation import Attestation
+from tests.streams import facts
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 
 
 def fact(at: int, stir_status: str | None) -> CallFact:
     """A call that has ended."""
-    return CallFact(
-        fact=FactKind.ENDED,
-        revision=1,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=NUMBER.value,
-        contact="+12125550100",
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        before=Contribution(attempted_at=at),
-        after=Contribution(attempted_at=at, ended_at=at, disposition=Disposition.NO_ANSWER),
-        stir_status=stir_status,
-    )
+    return facts.ended(at, Disposition.NO_ANSWER, number=NUMBER.value, stir_status=stir_status)
 
 
 def feed(rule: Attestation, levels: str, start: int = 0) -> list[tuple[int, str]]:

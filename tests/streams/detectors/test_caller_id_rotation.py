@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.rule_settings.contacts import CallerIdRotation as Settings
 from schemas.times import DAY, HOUR, MINUTE, from_iso
 from streams.detectors.caller_id_rotation import CallerIdRotation
+from tests.streams import facts
 
 CONTACT = "+12125550123"
 START = from_iso("2026-11-02T15:00:00Z")
@@ -17,20 +18,7 @@ START = from_iso("2026-11-02T15:00:00Z")
 
 def placed(at: int, number: int) -> CallFact:
     """A call from one of the company's numbers, as it is placed."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=f"+120255501{number:02}",
-        contact=CONTACT,
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
-    )
+    return facts.placed(at, number=f"+120255501{number:02}", contact=CONTACT)
 
 
 def watch(**given_settings: Any) -> CallerIdRotation:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.registration import Consent, ContactDetails, NumberRegistration
 from schemas.rule_settings.contacts import CallingHours as Settings
 from schemas.rule_settings.contacts import UnknownZone
@@ -16,6 +16,7 @@ from schemas.times import HOUR, MINUTE, from_iso, to_iso
 from streams.detectors.calling_hours import CallingHours
 from streams.detectors.finding import Lifted
 from streams.jurisdictions.calling_law import law_of
+from tests.streams import facts
 
 MIAMI = "+13055550123"
 NOON = from_iso("2026-11-23T17:00:00Z")
@@ -23,22 +24,8 @@ NOON = from_iso("2026-11-23T17:00:00Z")
 
 def placed(at: int, contact: str = MIAMI, purpose: str | None = None, **fields: Any) -> CallFact:
     """A call to a contact, as it is placed."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number="+12025550100",
-        contact=contact,
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
-        registration=None if purpose is None else NumberRegistration(registered=True, purpose=purpose),
-        **fields,
-    )
+    registration = None if purpose is None else NumberRegistration(registered=True, purpose=purpose)
+    return facts.placed(at, contact=contact, registration=registration, **fields)
 
 
 def watch(contact: str = MIAMI, **given_settings: Any) -> CallingHours:

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, Disposition
 from schemas.rule_settings.shares import InvalidNumbers as Settings
 from schemas.suppression import Suppression
 from schemas.times import HOUR, from_iso
 from streams.detectors.finding import Lifted
 from streams.detectors.invalid_contact import InvalidContact
+from tests.streams import facts
 
 CONTACT = "+12125550123"
 START = from_iso("2026-11-02T15:00:00Z")
@@ -28,22 +29,8 @@ SAYS_NOTHING = [
 
 def ended(at: int, how: Disposition) -> CallFact:
     """The end of a call to the contact."""
-    after = Contribution(attempted_at=at - 1_000, ended_at=at, disposition=how)
-    return CallFact(
-        fact=FactKind.ENDED,
-        revision=1,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number="+12025550100",
-        contact=CONTACT,
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=after,
-        sip_code=404 if how is Disposition.INVALID else None,
-    )
+    sip_code = 404 if how is Disposition.INVALID else None
+    return facts.ended(at, how, attempted_at=at - 1_000, contact=CONTACT, sip_code=sip_code)
 
 
 def watch(**given_settings: Any) -> InvalidContact:

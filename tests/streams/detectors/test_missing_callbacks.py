@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.alert import Alert, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, Contribution, Disposition, FactKind, Origin
 from schemas.rule_settings.conduct import MissingCallbacks as Settings
 from schemas.times import DAY, HOUR, MINUTE, WEEK, from_iso
 from streams.detectors.callback_losses import CallbackLosses
 from streams.detectors.finding import Finding
 from streams.detectors.missing_callbacks import MissingCallbacks
 from streams.detectors.stream_silence import StreamSilence
+from tests.streams import facts
 
 ACCOUNT = Subject(SubjectKind.ACCOUNT, "AC1")
 START = from_iso("2026-11-02T00:00:00Z")  # a Monday
@@ -30,20 +31,14 @@ def fact(
 ) -> CallFact:
     """A call of the account."""
     ended = kind is FactKind.ENDED
-    return CallFact(
-        fact=kind,
+    return facts.make_fact(
+        kind,
+        at,
+        Contribution(attempted_at=at, ended_at=at if ended else None, disposition=disposition),
         revision=int(ended),
         origin=Origin(partition, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
         account_sid=ACCOUNT.value,
-        number="+12025550100",
-        contact="+12125550100",
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
         before=Contribution(attempted_at=at) if ended else None,
-        after=Contribution(attempted_at=at, ended_at=at if ended else None, disposition=disposition),
         missing_callbacks=missing,
     )
 

@@ -1,39 +1,29 @@
 from __future__ import annotations
 
-from itertools import combinations, count
+from itertools import combinations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.registration import NumberRegistration
 from schemas.rule_settings.numbers import MixedPurpose as Settings
 from schemas.times import DAY, HOUR, MINUTE
 from streams.detectors.mixed_purpose import MixedPurpose
+from tests.streams import facts
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 START = 1_795_442_400_000
 SPAN = 30 * DAY
 
-_offsets = count()
-
 
 def placed(at: int, purpose: str | None, campaign: str | None = None) -> CallFact:
     """One placed call of the number, for a campaign of this purpose."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, next(_offsets), 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
+    return facts.placed(
+        at,
         number=NUMBER.value,
-        contact="+13055550100",
         campaign=campaign or f"about-{purpose}",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
         registration=NumberRegistration(registered=True, purpose=purpose),
     )
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -9,12 +8,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.rule_settings.numbers import NeighborSpoofing as Settings
 from schemas.times import MINUTE
 from streams.detectors.finding import Finding
 from streams.detectors.neighbor_spoofing import NeighborSpoofing
 from streams.detectors.prefix_matches import matches_of
+from tests.streams import facts
 
 CAMPAIGN = Subject(SubjectKind.CAMPAIGN, "spring-sale")
 START = 1_795_442_400_000
@@ -23,25 +23,10 @@ START = 1_795_442_400_000
 AREAS = (202, 305, 415)
 EXCHANGES = [area * 1_000 + 550 + place for area in AREAS for place in range(20)]
 
-_offsets = count()
-
 
 def placed(at: int, contact: str, number: str) -> CallFact:
     """One placed call of the campaign."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, next(_offsets), 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=number,
-        contact=contact,
-        campaign=CAMPAIGN.value,
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
-    )
+    return facts.placed(at, number=number, contact=contact, campaign=CAMPAIGN.value)
 
 
 def run(rule: NeighborSpoofing, calls: list[tuple[str, str]], start: int = START) -> list[Alert]:

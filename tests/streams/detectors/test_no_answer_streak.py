@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, Disposition
 from schemas.rule_settings.answers import NoAnswerStreak as Settings
 from schemas.suppression import Suppression
 from schemas.times import HOUR, MINUTE
 from streams.detectors.finding import Finding, Lifted
 from streams.detectors.no_answer_streak import NoAnswerStreak
+from tests.streams import facts
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 CAMPAIGN = "spring-sale"
@@ -71,21 +72,7 @@ def states(said: list[Finding]) -> list[str]:
 
 def fact(at: int, disposition: Disposition) -> CallFact:
     """A call that has ended."""
-    return CallFact(
-        fact=FactKind.ENDED,
-        revision=1,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=NUMBER.value,
-        contact="+12125550100",
-        campaign=CAMPAIGN,
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        before=Contribution(attempted_at=at),
-        after=Contribution(attempted_at=at, ended_at=at, disposition=disposition),
-    )
+    return facts.ended(at, disposition, number=NUMBER.value, campaign=CAMPAIGN)
 
 
 @pytest.mark.parametrize(

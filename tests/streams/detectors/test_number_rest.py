@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from itertools import count
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.registration import NumberRegistration
 from schemas.rule_settings.numbers import MixedPurpose as MixedSettings
 from schemas.rule_settings.numbers import NumberRest as Settings
@@ -15,29 +13,19 @@ from schemas.times import DAY, HOUR, MINUTE, to_iso
 from streams.detectors.finding import Finding, Lifted
 from streams.detectors.mixed_purpose import MixedPurpose
 from streams.detectors.number_rest import NumberRest
+from tests.streams import facts
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 START = 1_795_442_400_000
 REST = 45 * DAY
 
-_offsets = count()
-
 
 def placed(at: int, purpose: str | None, since: int | None = None) -> CallFact:
     """One placed call of the number, for a campaign of this purpose."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, next(_offsets), 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
+    return facts.placed(
+        at,
         number=NUMBER.value,
-        contact="+13055550100",
         campaign=f"about-{purpose}",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
         registration=NumberRegistration(registered=True, purpose=purpose, since=since),
     )
 

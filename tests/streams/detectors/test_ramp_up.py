@@ -1,20 +1,19 @@
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.registration import NumberRegistration
 from schemas.rule_settings.numbers import RampStage
 from schemas.rule_settings.numbers import RampUp as Settings
 from schemas.times import DAY, HOUR, MINUTE, SECOND, from_iso, to_iso
 from streams.detectors.finding import Finding
 from streams.detectors.ramp_up import RampUp
+from tests.streams import facts
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 CAMPAIGN = Subject(SubjectKind.CAMPAIGN, "spring-sale")
@@ -23,28 +22,14 @@ NEW_SINCE = from_iso("2026-11-02T00:00:00Z")
 NOON = from_iso("2026-11-02T17:00:00Z")
 SMALL = Settings(number_stages=[RampStage(2, 3), RampStage(3, 5)], campaign_stages=[RampStage(1, 4)])
 
-_offsets = count()
-
 
 def placed(
     at: int, since: int | None = NEW_SINCE, campaign_since: int | None = None, *, registered: bool = True
 ) -> CallFact:
     """One placed call of the number."""
     registration = NumberRegistration(registered=True, since=since, campaign_since=campaign_since)
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, next(_offsets), 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=NUMBER.value,
-        contact="+13055550100",
-        campaign=CAMPAIGN.value,
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
-        registration=registration if registered else None,
+    return facts.placed(
+        at, number=NUMBER.value, campaign=CAMPAIGN.value, registration=registration if registered else None
     )
 
 

@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alert import Alert, AlertState, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.registration import ContactDetails, NumberRegistration
 from schemas.rule_settings.contacts import RepeatCalls as Settings
 from schemas.suppression import Suppression
 from schemas.times import DAY, HOUR, MINUTE, from_iso, to_iso
 from streams.detectors.finding import Lifted
 from streams.detectors.repeat_calls import ATTEMPTS_KEPT, RepeatCalls
+from tests.streams import facts
 
 CONTACT = "+12125550123"
 START = from_iso("2026-11-02T15:00:00Z")
@@ -21,22 +22,8 @@ PERIODS = {"per_day": DAY, "per_7_days": 7 * DAY, "per_month": 30 * DAY}
 
 def placed(at: int, purpose: str | None = None, number: str = "+12025550100", **fields: Any) -> CallFact:
     """A call to the contact, as it is placed."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=number,
-        contact=CONTACT,
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
-        registration=None if purpose is None else NumberRegistration(registered=True, purpose=purpose),
-        **fields,
-    )
+    registration = None if purpose is None else NumberRegistration(registered=True, purpose=purpose)
+    return facts.placed(at, number=number, contact=CONTACT, registration=registration, **fields)
 
 
 def watch(contact: str = CONTACT, **given_settings: Any) -> RepeatCalls:

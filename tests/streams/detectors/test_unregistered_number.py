@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.alert import Alert, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, FactKind, Origin
+from schemas.call import CallFact
 from schemas.registration import NumberRegistration
 from schemas.rule_settings.registration import Requirement
 from schemas.rule_settings.registration import UnregisteredNumber as Settings
 from streams.detectors.unregistered_number import UnregisteredNumber, reasons_against
+from tests.streams import facts
 
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
 REQUIREMENTS: list[Requirement] = ["registered", "trust_hub", "trust_hub_on_record", "cnam"]
@@ -24,21 +25,7 @@ NAMELESS = NumberRegistration(registered=True, trust_hub="twilio-approved")
 
 def fact(at: int, registration: NumberRegistration | None) -> CallFact:
     """A call that was placed."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, at, 0),
-        at=at,
-        call_sid=f"CA{at}",
-        account_sid="AC1",
-        number=NUMBER.value,
-        contact="+12125550100",
-        campaign="spring-sale",
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(attempted_at=at),
-        registration=registration,
-    )
+    return facts.placed(at, number=NUMBER.value, registration=registration)
 
 
 def feed(rule: UnregisteredNumber, *said: NumberRegistration | None) -> list[str | None]:
