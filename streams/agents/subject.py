@@ -90,11 +90,13 @@ class SubjectState:
             return NOTHING
         if fact.fact is FactKind.QUIET:
             return self.detectors.update(fact)
+        applied = self.counts.apply(fact)
+        if applied.late:
+            return NOTHING
         if not self.campaigns or self.campaigns[-1] != fact.campaign:
             self._turn_to(fact.campaign)
-        applied = self.counts.apply(fact)
         findings = look_for_spike(self.spike, self.counts, applied.changes)
-        more = NOTHING if applied.late else self.detectors.update(fact)
+        more = self.detectors.update(fact)
         return [*findings, *more] if more else findings
 
     def _turn_to(self, campaign: str) -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from schemas.alert import Alert, Severity, Subject, SubjectKind
-from schemas.call import CallFact, Contribution, Direction, Disposition, FactKind, Origin
+from schemas.call import CallFact, Disposition, Origin
 from schemas.log import Record
 from schemas.opt_out import Channel, OptOut, OptOutSource
 from schemas.rules import OptOutRule, Rules, VolumeSpike
@@ -13,6 +14,7 @@ from schemas.topics import ALERTS
 from streams.agents.campaigns import CampaignsStage, number_key
 from streams.agents.contacts import ContactsStage
 from streams.agents.subject import SubjectState
+from tests.streams import facts
 
 START = 1_795_000_000_000
 NUMBER = Subject(SubjectKind.NUMBER, "+12025550100")
@@ -21,20 +23,7 @@ RULE = VolumeSpike(number_limit=5, campaigns={"renewals": {"number_limit": 3}})
 
 def attempt(offset: int, campaign: str) -> CallFact:
     """One more attempt of the number in the same minute."""
-    return CallFact(
-        fact=FactKind.PLACED,
-        revision=0,
-        origin=Origin(0, offset, 0),
-        at=START + offset,
-        call_sid=f"CA{offset}",
-        account_sid="AC1",
-        number=NUMBER.value,
-        contact="+12025550199",
-        campaign=campaign,
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        after=Contribution(START + offset),
-    )
+    return facts.placed(START + offset, origin=Origin(0, offset, 0), number=NUMBER.value, campaign=campaign)
 
 
 @pytest.mark.parametrize(("campaign", "fires_at"), [("spring-sale", 5), ("renewals", 3)])
@@ -51,23 +40,19 @@ def test_a_number_is_held_to_its_campaigns_limit(campaign: str, fires_at: int, k
     assert fired == [fires_at]
 
 
+def test_a_call_told_too_late_does_not_turn_a_number_to_its_campaign() -> None:
+    """The campaign that a number called for last is that of its last call in time; its limit holds."""
+    state = SubjectState(NUMBER, 120_000, RULE)
+    state.apply(attempt(200_000, "spring-sale"))
+    late = msgspec.structs.replace(attempt(0, "renewals"), origin=Origin(0, 200_001, 0))
+    assert state.apply(late) == []
+    assert (state.campaigns, state.counts.late, state.spike.settings.number_limit) == (["spring-sale"], 1, 5)
+
+
 def ended(offset: int, campaign: str, at: int) -> Record:
     """A call of the number that nobody answered, as a record of one partition."""
-    fact = CallFact(
-        fact=FactKind.ENDED,
-        revision=1,
-        origin=Origin(0, offset, 0),
-        at=at,
-        call_sid=f"CA{offset}",
-        account_sid="AC1",
-        number=NUMBER.value,
-        contact="+12025550199",
-        campaign=campaign,
-        direction=Direction.OUTBOUND_API,
-        counted=True,
-        before=Contribution(at - 30_000),
-        after=Contribution(at - 30_000, at, Disposition.NO_ANSWER),
-    )
+    where = {"origin": Origin(0, offset, 0), "number": NUMBER.value, "campaign": campaign}
+    fact = facts.ended(at, Disposition.NO_ANSWER, attempted_at=at - 30_000, **where)
     return Record("campaigns", 0, offset, at, campaign.encode(), fact.encode())
 
 
