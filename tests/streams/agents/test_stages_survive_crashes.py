@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.alert import SubjectKind
 from schemas.log import NewRecord, Record
 from schemas.register import Register
 from schemas.rules import AnswerRateCollapse, Rules, VolumeSpike
@@ -16,9 +15,7 @@ from schemas.settings import Settings
 from schemas.times import DAY, HOUR
 from schemas.topics import ACCOUNTS, CALLS, CAMPAIGNS, OPTOUTS, Topic
 from streams.agents.accounts import accounts_stage
-from streams.agents.bundle import Choice
-from streams.agents.campaigns import CampaignsStage, CampaignState, name_of_campaign
-from streams.agents.choices import OF_CAMPAIGNS
+from streams.agents.campaigns import CampaignsStage
 from streams.agents.contacts import ContactsStage
 from streams.agents.numbers import numbers_stage
 from streams.agents.replay import Replay
@@ -28,6 +25,7 @@ from streams.ingest.simulator import Simulation
 from streams.ingest.simulator.scenario import Campaign, Collapse, OptOut, Scenario, Signal, Spike
 from streams.ingest.terms import Terms
 from streams.ingest.understanding import new_record
+from tests.streams.agents.tables import without_pending
 
 # Small, but with a collapse, a spike and opt-outs, and rules that fire early: what crashes is not an empty state.
 _SCENARIO = Scenario(
@@ -49,7 +47,6 @@ _RULES = Rules(
     volume_spike=VolumeSpike(number_limit=4, campaign_limit=6, account_limit=8),
 )
 _SETTINGS = Settings(rules=_RULES)
-_CHOICE = Choice(SubjectKind.CAMPAIGN, OF_CAMPAIGNS, _RULES)
 
 Factory = Callable[[Settings, MutableMapping[bytes, bytes]], Stage]
 
@@ -105,17 +102,5 @@ def test_slices_crashes_and_repeats_change_nothing(factory: Factory, topic: Topi
         start += size - repeated
     # What a last repeat did not reach is read once more.
     process_all(stage, records[-1:])
-    assert _without_pending(survived) == _without_pending(table)
+    assert without_pending(survived, _RULES) == without_pending(table, _RULES)
     assert set(told) == set(story)
-
-
-def _without_pending(table: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The states; which numbers a campaign moved last depends on the slices, and is taken off."""
-    comparable = dict(table)
-    for key, packed in table.items():
-        name = name_of_campaign(key)
-        if name is not None:
-            state = CampaignState.from_bytes(packed, name, 0, _RULES, _CHOICE)
-            state.moved = {}
-            comparable[key] = state.to_bytes()
-    return comparable
