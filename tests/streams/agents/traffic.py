@@ -1,4 +1,7 @@
-"""Logs that make one rule speak: calls in good and bad phases, as facts or signals in the order of their arrival."""
+"""Logs that make one rule speak: calls in good and bad phases, as facts or signals in the order of their arrival.
+
+Nobody in them is silent for so long as to be forgotten: when a stage removes a state depends on the slices.
+"""
 
 from __future__ import annotations
 
@@ -145,10 +148,13 @@ def on_machine(random: Random, at: int, bad: bool, number: str) -> list[CallFact
 
 
 def silent(random: Random, at: int, bad: bool, number: str) -> list[CallFact]:
-    """Answered; Voice Insights tells later whether anything was heard."""
-    placed, ended = _call(random, at, number, Disposition.HUMAN)
-    heard = msgspec.structs.replace(ended.after, silent=bad or random.random() < 0.02)
-    return [placed, ended, _revised(ended, heard)]
+    """Answered; of half of them Voice Insights tells later whether anything was heard."""
+    told = _call(random, at, number, Disposition.HUMAN, silent=bad or random.random() < 0.02)
+    if random.random() < 0.5:
+        return told
+    placed, ended = told
+    first = msgspec.structs.replace(ended, after=msgspec.structs.replace(ended.after, silent=None))
+    return [placed, first, _revised(first, ended.after)]
 
 
 def opting_out(random: Random, at: int, bad: bool, number: str) -> list[CallFact]:
