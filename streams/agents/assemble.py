@@ -253,7 +253,7 @@ class AssembleStage:
             state = self._calls.get(key)
             assert state is not None
             if state.ended or state.told is None:
-                index = self._tell_missing(key, due, record, index)
+                index = self._tell_missing(key, state, due, record, index)
                 self._calls.remove(key)
             else:
                 index = self._close(key, due, record, index)
@@ -269,10 +269,8 @@ class AssembleStage:
         origin = Origin(record.partition, record.offset, index)
         return self._tell(key.removeprefix(_CALL_KEY).decode(), state, origin, record.timestamp)
 
-    def _tell_missing(self, key: bytes, due: int, record: Record, index: int) -> int:
+    def _tell_missing(self, key: bytes, state: CallState, due: int, record: Record, index: int) -> int:
         """Tell the account of callbacks that never came, now that none is waited for; give the next free index."""
-        state = self._calls.get(key)
-        assert state is not None
         missing = missing_callbacks(state.known)
         if not missing or not state.counted or state.told is None:
             return index
